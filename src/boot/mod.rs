@@ -1,0 +1,1 @@
+//! Makes a disk boot.

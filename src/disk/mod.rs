@@ -1,0 +1,6 @@
+//! Disk images: their description, their arithmetic, their writing.
+//!
+//! In: DIB's block-device YAML and a finished tree. Out: a solved [`layout::Layout`] and a raw image file.
+//! `config`, `size` and `layout` touch no system. Not here: boot code (`boot/`), image formats (`format/`).
+
+pub mod layout;

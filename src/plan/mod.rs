@@ -1,0 +1,115 @@
+//! Joins a request and its elements into an ordered list of steps.
+//!
+//! In: [`crate::request::Request`] and resolved elements. Out: [`Plan`], a value that serialises and is all a builder gets.
+//! Pure: touches no target, needs no privilege, takes milliseconds. Not here: running anything.
+
+pub mod phase;
+pub mod step;
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+pub use phase::Phase;
+pub use step::{Action, Step};
+
+/// Everything a builder needs to know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this format.
+    pub version: u32,
+    /// The image's name, without folder or suffix.
+    pub name: String,
+    /// Architecture in Debian's spelling.
+    pub arch: String,
+    /// Every identifier in the image is derived from this.
+    pub seed: String,
+    /// Clamp for time stamps, seconds since the epoch.
+    pub source_date_epoch: Option<i64>,
+    /// What is installed.
+    pub system: System,
+    /// Variables that elements may read.
+    pub variables: BTreeMap<String, String>,
+    /// The elements, in order.
+    pub elements: Vec<PlannedElement>,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+    /// The disk image.
+    pub disk: DiskPlan,
+    /// The files to make, in order.
+    pub outputs: Vec<Output>,
+    /// Digests of each: `md5`, `sha256`.
+    pub checksums: Vec<String>,
+}
+
+/// The operating system of the image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct System {
+    /// The element that provides it.
+    pub element: String,
+    /// `debian`.
+    pub distribution: String,
+    /// `debian`.
+    pub family: String,
+    /// As the user names it: `bookworm`, `stable`.
+    pub release: String,
+    /// `apt`.
+    pub package_manager: String,
+}
+
+/// An element in a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedElement {
+    /// Its name.
+    pub name: String,
+    /// Its folder.
+    pub directory: Utf8PathBuf,
+    /// What it was granted.
+    pub permissions: Vec<String>,
+    /// Its options, resolved.
+    pub options: BTreeMap<String, serde_json::Value>,
+}
+
+/// What the disk image shall look like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DiskPlan {
+    /// The element or variable that the description comes from.
+    pub origin: String,
+    /// DIB's block-device description, YAML.
+    pub config: String,
+    /// What the description does not say.
+    pub parameters: DiskParameters,
+}
+
+/// What a block-device description leaves to the request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DiskParameters {
+    /// Size of the image in bytes; computed from the tree when absent.
+    pub image_size: Option<u64>,
+    /// Bytes to add to the tree's own size instead of growing it by 1/0.6.
+    pub image_extra_size: Option<u64>,
+    /// Journal of an ext4 root, bytes.
+    pub journal_size: u64,
+    /// Room for an EFI system partition is added to a computed size.
+    pub efi: bool,
+    /// Type of the root file system when the description names none.
+    pub root_fs_type: String,
+    /// Label of the root file system when the description names none.
+    pub root_label: Option<String>,
+    /// Options for mkfs of the root file system.
+    pub mkfs_options: Vec<String>,
+    /// Bytes to let ext4 grow to online (`-E resize=`).
+    pub max_online_resize: Option<u64>,
+}
+
+/// A file to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Format name.
+    pub format: String,
+    /// Its path.
+    pub path: Utf8PathBuf,
+    /// Compress, where the format can and it is optional.
+    pub compress: bool,
+}

@@ -1,0 +1,269 @@
+//! Runs one command, on the host's tree or inside the image's.
+//!
+//! In: an argument list, an environment, a [`Place`]. Out: its status and output, each line also said as an event.
+//! A command inside the image gets a mount namespace of its own with `/proc`, `/sys`, `/dev` and the binds asked for: they
+//! end with the command, so the tree never carries a mount. Not here: which packages or files the command is about.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, PipeReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::chroot::{self, Chroot};
+use crate::event::Events;
+
+/// How many of a command's last lines an error carries.
+const LAST_LINES: usize = 20;
+
+/// Where a command sees the world.
+#[derive(Clone, Debug, Default)]
+pub enum Place {
+    /// The tree that kiln itself sees.
+    #[default]
+    Host,
+    /// The image.
+    Chroot(Chroot),
+}
+
+/// A command to run.
+#[derive(Clone, Debug)]
+pub struct Command {
+    argv: Vec<String>,
+    env: BTreeMap<String, String>,
+    stdin: Vec<u8>,
+    directory: Option<Utf8PathBuf>,
+    timeout: Option<Duration>,
+    quiet: bool,
+    place: Place,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Exit status; 128 + signal when it was killed.
+    pub status: i32,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It could not be started.
+    #[error("cannot start `{program}`{place}: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// Empty, or ` in PATH`.
+        place: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It ended with a status other than 0.
+    #[error("`{command}` ended with status {status}{}", tail_text(.tail))]
+    Status {
+        /// The command line, shortened.
+        command: String,
+        /// Exit status; 128 + signal.
+        status: i32,
+        /// Its last lines.
+        tail: Vec<String>,
+    },
+    /// It took too long and was killed.
+    #[error("`{command}` was killed after {seconds} s")]
+    Timeout {
+        /// The command line, shortened.
+        command: String,
+        /// The limit.
+        seconds: u64,
+    },
+}
+
+fn tail_text(tail: &[String]) -> String {
+    if tail.is_empty() { String::new() } else { format!("; its last lines:\n  {}", tail.join("\n  ")) }
+}
+
+impl Command {
+    /// A command of these words, with an environment of `PATH`, `HOME=/root` and `LC_ALL=C.UTF-8` only.
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        let env = [
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("HOME", "/root"),
+            ("LC_ALL", "C.UTF-8"),
+        ];
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: env.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            stdin: Vec::new(),
+            directory: None,
+            timeout: None,
+            quiet: false,
+            place: Place::Host,
+        }
+    }
+
+    /// Runs inside `chroot`.
+    pub fn inside(mut self, chroot: &Chroot) -> Self {
+        self.place = Place::Chroot(chroot.clone());
+        self
+    }
+
+    /// Sets a variable.
+    pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(key.into(), value.into());
+        self
+    }
+
+    /// Gives it something to read.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Runs it in this folder (inside the image when it runs there).
+    pub fn directory(mut self, directory: &Utf8Path) -> Self {
+        self.directory = Some(directory.to_owned());
+        self
+    }
+
+    /// Kills it, and what it started, after `limit`.
+    pub fn timeout(mut self, limit: Option<Duration>) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Does not say its standard output as events: it is data.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// The command line as a person would type it, at most 200 characters.
+    pub fn line(&self) -> String {
+        let mut line = self.argv.join(" ");
+        if line.chars().count() > 200 {
+            line = line.chars().take(199).chain(['…']).collect();
+        }
+        line
+    }
+
+    /// Runs it and waits; a status other than 0 is not an error.
+    ///
+    /// # Errors
+    /// When it cannot be started or runs into its time limit.
+    pub fn run(&self, events: &Events) -> Result<Output, CommandError> {
+        let start = |source| CommandError::Start {
+            program: self.argv.first().cloned().unwrap_or_default(),
+            place: match &self.place {
+                Place::Host => String::new(),
+                Place::Chroot(chroot) => format!(" inside {}", chroot.root()),
+            },
+            source,
+        };
+        let setup = match &self.place {
+            Place::Host => chroot::Setup::host(),
+            Place::Chroot(chroot) => chroot.setup().map_err(start)?,
+        }
+        .in_directory(self.directory.as_deref());
+        let (out_read, out_write) = std::io::pipe().map_err(start)?;
+        let (err_read, err_write) = std::io::pipe().map_err(start)?;
+        let (mut argv, directory) = (self.argv.iter(), self.directory.as_deref());
+        let program = argv.next().cloned().unwrap_or_default();
+        let mut expression = duct::cmd(program, argv)
+            .full_env(&self.env)
+            .stdin_bytes(self.stdin.clone())
+            .stdout_file(out_write)
+            .stderr_file(err_write)
+            .unchecked()
+            .before_spawn(move |command| {
+                setup.attach(command);
+                Ok(())
+            });
+        if let (Place::Host, Some(directory)) = (&self.place, directory) {
+            expression = expression.dir(directory);
+        }
+        let readers = thread::scope(|scope| {
+            let handle = expression.start().map_err(start)?;
+            // The expression holds our ends of the pipes: the readers below would wait for them forever.
+            drop(expression);
+            let quiet = self.quiet;
+            let out = scope.spawn(move || read_lines(out_read, events, quiet));
+            let err = scope.spawn(move || read_lines(err_read, events, false));
+            let status = self.wait(&handle);
+            let collect = |thread: thread::ScopedJoinHandle<'_, Vec<u8>>| thread.join().unwrap_or_default();
+            // A killed command may have left children that hold the pipes: they die with its process group.
+            for pid in handle.pids() {
+                let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+            }
+            Ok::<_, CommandError>((status?, collect(out), collect(err)))
+        })?;
+        let (status, stdout, stderr) = readers;
+        Ok(Output { status, stdout, stderr })
+    }
+
+    /// Runs it and waits; anything but status 0 is an error with its last lines.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and [`CommandError::Status`].
+    pub fn check(&self, events: &Events) -> Result<Output, CommandError> {
+        let output = self.run(events)?;
+        if output.status == 0 {
+            return Ok(output);
+        }
+        let mut tail = last_lines(&output.stderr);
+        if tail.is_empty() {
+            tail = last_lines(&output.stdout);
+        }
+        Err(CommandError::Status { command: self.line(), status: output.status, tail })
+    }
+
+    fn wait(&self, handle: &duct::Handle) -> Result<i32, CommandError> {
+        let ended = match self.timeout {
+            None => handle.wait().map(Some),
+            Some(limit) => handle.wait_deadline(Instant::now() + limit),
+        };
+        match ended {
+            Ok(Some(output)) => Ok(code(output.status)),
+            Ok(None) => {
+                for pid in handle.pids() {
+                    let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+                }
+                let _ = handle.wait();
+                Err(CommandError::Timeout { command: self.line(), seconds: self.timeout.unwrap_or_default().as_secs() })
+            }
+            Err(source) => Err(CommandError::Start { program: self.line(), place: String::new(), source }),
+        }
+    }
+}
+
+fn code(status: std::process::ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// Reads to the end, saying each line as it comes.
+fn read_lines(pipe: PipeReader, events: &Events, quiet: bool) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut reader = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+        if !quiet {
+            events.output(String::from_utf8_lossy(&line).trim_end().to_owned());
+        }
+        let _ = all.write_all(&line);
+        line.clear();
+    }
+    all
+}
+
+fn last_lines(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+}

@@ -1,0 +1,7 @@
+//! The kernel's side of a build, and the only room that speaks to it: namespaces, seccomp, mounts, commands, work folders.
+//!
+//! In: a command or a wish for isolation. Out: a finished command, a mounted tree, a folder that cleans itself up.
+//! Not here: what the commands mean.
+
+pub mod chroot;
+pub mod command;

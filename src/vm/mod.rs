@@ -1,0 +1,1 @@
+//! Starts a finished image in QEMU.
