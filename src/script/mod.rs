@@ -1,1 +1,3 @@
 //! Rhai, and only here.
+
+pub mod syntax;
