@@ -1,1 +1,14 @@
-//! Runs a plan.
+//! Runs a plan, in a process of its own.
+//!
+//! In: a [`crate::plan::Plan`]. Out: [`crate::event::Event`]s, and finished files under temporary names, which the parent's
+//! side syncs and renames. `parent` and `child` are the two sides of the process border; `spine` is the build itself.
+//! Not here: what to do (`plan/`), how each thing is done (`distro/`, `disk/`, `boot/`, `format/`, `script/`).
+
+pub mod child;
+pub mod error;
+mod image;
+pub mod parent;
+mod spine;
+mod stack;
+mod tidy;
+mod work;

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub use phase::Phase;
 pub use step::{Action, Step};
 
+/// The version of a plan's form that this program writes and reads.
+pub const VERSION: u32 = 1;
+
 /// Everything a builder needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {

@@ -42,16 +42,13 @@ pub enum Action {
         /// The function.
         function: String,
     },
-    /// Installs packages that the bootstrap could not bring.
-    InstallPackages {
-        /// Real names.
-        packages: Vec<String>,
-    },
     /// Removes packages.
     RemovePackages {
         /// Real names.
         packages: Vec<String>,
     },
+    /// Writes /etc/fstab and makes mount points.
+    FileSystemTable,
     /// Generates the initial RAM file system, once, after the last package.
     Initramfs,
     /// Writes the boot loader's configuration and makes its core images.
@@ -59,4 +56,29 @@ pub enum Action {
         /// `grub`.
         kind: String,
     },
+    /// Takes away what a build leaves in a tree.
+    Tidy,
+}
+
+impl Step {
+    /// What a person reads: `debian-minimal: bootstrap with apt`.
+    pub fn title(&self) -> String {
+        let what = match &self.action {
+            Action::Bootstrap { manager, packages, .. } => {
+                format!("bootstrap with {manager}, {} packages asked for", packages.len())
+            }
+            Action::Script { file, function } => {
+                format!("{}:{function}", file.file_name().unwrap_or(file.as_str()))
+            }
+            Action::RemovePackages { packages } => format!("remove {}", packages.join(" ")),
+            Action::FileSystemTable => "write /etc/fstab".to_owned(),
+            Action::Initramfs => "generate the initramfs".to_owned(),
+            Action::BootLoader { kind } => format!("boot loader {kind}"),
+            Action::Tidy => "tidy".to_owned(),
+        };
+        match &self.element {
+            Some(element) => format!("{element}: {what}"),
+            None => what,
+        }
+    }
 }

@@ -5,3 +5,8 @@
 
 pub mod chroot;
 pub mod command;
+pub mod init;
+pub mod isolation;
+pub mod overlay;
+pub mod seccomp;
+pub mod work_folder;

@@ -1,1 +1,3 @@
 //! What is kept between builds.
+
+pub mod layers;

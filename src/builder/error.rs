@@ -1,0 +1,71 @@
+//! Why a build stopped, before it is told to the user.
+
+use crate::boot::BootError;
+use crate::disk::DiskError;
+use crate::disk::config::ConfigError;
+use crate::disk::solve::LayoutError;
+use crate::distro::DistroError;
+use crate::event::Failure;
+use crate::format::FormatError;
+use crate::sandbox::command::CommandError;
+use crate::store::StoreError;
+use crate::target::TargetError;
+
+/// Why a build stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A distribution could not be installed.
+    #[error(transparent)]
+    Distro(#[from] DistroError),
+    /// The store could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A verb of the program's own stages failed.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The block-device description is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The block-device description cannot be laid out.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The disk image could not be written.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The boot loader could not be made.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// An output could not be written.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// A command failed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The kernel or a file system refused.
+    #[error("cannot {attempt}: {source}")]
+    System {
+        /// What was attempted.
+        attempt: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A script failed; it says all by itself.
+    #[error("{}", .0.message)]
+    Script(Box<Failure>),
+}
+
+impl BuildError {
+    /// Turns an input/output error into one that says what was attempted.
+    pub fn system(attempt: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let attempt = attempt.into();
+        move |source| Self::System { attempt, source }
+    }
+
+    /// What the user is told; the step is added by whoever ran it.
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Self::Script(failure) => *failure,
+            other => Failure { message: other.to_string(), exit_status: 1, ..Failure::default() },
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The parent's side of the process border.
+//!
+//! In: a plan and a reader of events. Out: finished artifacts in their places, or a failure; never anything in between. Starts
+//! the builder, hands it the plan, passes its events on, ends it when the user interrupts, and makes artifacts durable.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::event::{Artifact, Event, Events, Failure};
+use crate::format;
+use crate::plan::Plan;
+use crate::sandbox::isolation::{self, Pipes};
+use crate::sandbox::{init, work_folder};
+
+/// How a build is to be run; what is to be built is the plan's.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What is kept between builds.
+    pub store: Utf8PathBuf,
+    /// Layers of earlier builds may be used, and this build's are kept.
+    pub reuse: bool,
+}
+
+/// How a build ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// All artifacts are in place.
+    Built,
+    /// It failed; `Event::Failed` was said.
+    Failed {
+        /// The status the program should exit with.
+        status: u8,
+    },
+    /// The user ended it.
+    Interrupted {
+        /// The signal.
+        signal: i32,
+    },
+}
+
+/// Builds `plan`, telling `events` all that happens.
+///
+/// Call it on the main thread: the builder dies with the thread that started it.
+pub fn build(plan: &Plan, settings: &Settings, events: &Events) -> Outcome {
+    match attempt(plan, settings, events) {
+        Ok(outcome) => outcome,
+        Err(message) => {
+            events.send(Event::Failed(Failure { message, exit_status: 1, ..Failure::default() }));
+            Outcome::Failed { status: 1 }
+        }
+    }
+}
+
+fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome, String> {
+    let parent = settings.store.join("work");
+    let swept = work_folder::sweep(&parent);
+    if swept > 0 {
+        events.info(format!("removed what {swept} interrupted builds left behind"));
+    }
+    let work = work_folder::WorkFolder::create(&parent)
+        .map_err(|error| format!("cannot make a work folder in {parent}: {error}; name another place with --store"))?;
+    for output in &plan.outputs {
+        let partial = format::temporary(&output.path);
+        work.note_partial(&partial).map_err(|error| format!("cannot write to {parent}: {error}"))?;
+    }
+    let outcome = supervise(plan, settings, &work, events);
+    // Whatever happened, the builder and all it started are gone: nothing is mounted and nobody writes.
+    let placed = match outcome {
+        Ok((Ended::Well(artifacts), milliseconds)) => place(&artifacts).map(|()| {
+            events.send(Event::Finished { milliseconds });
+            Outcome::Built
+        }),
+        Ok((Ended::Badly { status }, _)) => Ok(Outcome::Failed { status }),
+        Ok((Ended::BySignal(signal), _)) => Ok(Outcome::Interrupted { signal }),
+        Err(message) => Err(message),
+    };
+    work.remove();
+    placed
+}
+
+enum Ended {
+    Well(Vec<Artifact>),
+    Badly { status: u8 },
+    BySignal(i32),
+}
+
+fn supervise(
+    plan: &Plan,
+    settings: &Settings,
+    work: &work_folder::WorkFolder,
+    events: &Events,
+) -> Result<(Ended, u64), String> {
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |error: std::io::Error| format!("{what}: {error}")
+    };
+    let plan = serde_json::to_vec(plan).map_err(|error| format!("cannot write down the plan: {error}"))?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed("cannot listen for signals"))?;
+    let lock = work.share_lock().map_err(failed("cannot share the work folder's lock"))?;
+    let mut arguments = vec!["builder", "--work", work.path().as_str(), "--store", settings.store.as_str()];
+    if !settings.reuse {
+        arguments.push("--no-reuse");
+    }
+    let (mut builder, pipes) =
+        isolation::start("/proc/self/exe", &arguments, &[lock]).map_err(|error| error.to_string())?;
+    let Pipes { plan: mut plan_pipe, events: event_pipe, complaints } = pipes;
+    let interrupted = Arc::new(AtomicI32::new(0));
+    let handle = signals.handle();
+    let (flag, id) = (Arc::clone(&interrupted), builder.id());
+    let listener = thread::spawn(move || {
+        for signal in &mut signals {
+            flag.store(signal, Ordering::SeqCst);
+            let _ = kill(Pid::from_raw(id.cast_signed()), Signal::SIGKILL);
+        }
+    });
+    let mut told = Told::default();
+    let complaint = thread::scope(|scope| {
+        let complaints = scope.spawn(move || {
+            let mut text = String::new();
+            let _ = BufReader::new(complaints).read_to_string(&mut text);
+            text
+        });
+        // A builder that cannot read the plan says why in its events.
+        let _ = plan_pipe.write_all(&plan);
+        drop(plan_pipe);
+        for line in BufReader::new(event_pipe).lines().map_while(Result::ok) {
+            match serde_json::from_str(&line) {
+                Ok(event) => told.hear(event, events),
+                Err(_) => events.output(line),
+            }
+        }
+        complaints.join().unwrap_or_default()
+    });
+    let status = builder.wait().map_err(failed("cannot wait for the builder"))?;
+    handle.close();
+    let _ = listener.join();
+    let signal = interrupted.load(Ordering::SeqCst);
+    if signal != 0 {
+        return Ok((Ended::BySignal(signal), 0));
+    }
+    if let (true, Some(milliseconds)) = (status.success(), told.finished) {
+        return Ok((Ended::Well(told.artifacts), milliseconds));
+    }
+    if told.failed {
+        let status = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1).max(1);
+        return Ok((Ended::Badly { status }, 0));
+    }
+    let complaint = complaint.trim();
+    Err(format!("the builder ended without a word ({status}); this is a defect of kiln, please report it: {complaint}"))
+}
+
+/// What was heard from the builder.
+#[derive(Default)]
+struct Told {
+    artifacts: Vec<Artifact>,
+    finished: Option<u64>,
+    failed: bool,
+}
+
+impl Told {
+    fn hear(&mut self, event: Event, events: &Events) {
+        match &event {
+            Event::Artifact(artifact) => self.artifacts.push(artifact.clone()),
+            // Said again when the artifacts are in place.
+            Event::Finished { milliseconds } => {
+                self.finished = Some(*milliseconds);
+                return;
+            }
+            Event::Failed(_) => self.failed = true,
+            _ => {}
+        }
+        events.send(event);
+    }
+}
+
+/// Makes artifacts durable and gives them their names: a reader never sees half an image.
+fn place(artifacts: &[Artifact]) -> Result<(), String> {
+    for artifact in artifacts {
+        sync(&artifact.temporary)?;
+    }
+    for artifact in artifacts {
+        rename(&artifact.temporary, &artifact.path)?;
+        for (path, text) in format::checksum::checksum_files(artifact) {
+            let temporary = format::temporary(&path);
+            fs::write(&temporary, text).map_err(|error| format!("cannot write {temporary}: {error}"))?;
+            sync(&temporary)?;
+            rename(&temporary, &path)?;
+        }
+        let folder = artifact.path.parent().filter(|folder| !folder.as_str().is_empty());
+        sync(folder.unwrap_or(Utf8Path::new(".")))?;
+    }
+    Ok(())
+}
+
+fn sync(path: &Utf8Path) -> Result<(), String> {
+    init::sync(path).map_err(|error| format!("cannot make {path} durable: {error}"))
+}
+
+fn rename(from: &Utf8Path, to: &Utf8Path) -> Result<(), String> {
+    fs::rename(from, to).map_err(|error| format!("cannot rename {from} to {to}: {error}"))
+}

@@ -1,0 +1,171 @@
+//! What each action of a plan does to the tree.
+//!
+//! In: a step and the stack. Out: its layer on the stack. Each arm is a call into the room that knows how.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::error::BuildError;
+use super::stack::{Laid, Place, Stack};
+use super::tidy;
+use crate::boot;
+use crate::disk::{self, layout::Layout};
+use crate::distro;
+use crate::event::Events;
+use crate::plan::{Action, Plan, PlannedElement, Step};
+use crate::sandbox::chroot::Chroot;
+use crate::script;
+use crate::store::Store;
+use crate::target::{Facts, Packages, tree::Tree};
+
+/// Room for any description that names absolute sizes: before the tree is finished only identifiers matter.
+const PROVISIONAL_SIZE: u64 = 1 << 43;
+
+/// Carries out actions.
+pub struct Worker<'a> {
+    plan: &'a Plan,
+    store: Store,
+    layout: Layout,
+    facts: Facts,
+    events: &'a Events,
+    /// State of the archive that the bootstrap saw: part of the key of whatever may install packages later.
+    archive: OnceCell<String>,
+    boot_files: RefCell<Option<Utf8PathBuf>>,
+}
+
+impl<'a> Worker<'a> {
+    /// A worker for `plan`.
+    pub fn new(plan: &'a Plan, store: &Utf8Path, events: &'a Events) -> Result<Self, BuildError> {
+        let config = disk::config::parse(&plan.disk.config, &plan.disk.origin)?;
+        let size = plan.disk.parameters.image_size.unwrap_or(PROVISIONAL_SIZE);
+        let layout = disk::solve::solve(&config, &plan.disk.parameters, size, &plan.seed)?;
+        Ok(Self {
+            plan,
+            store: Store::open(store)?,
+            facts: facts(plan, &layout),
+            layout,
+            events,
+            archive: OnceCell::new(),
+            boot_files: RefCell::new(None),
+        })
+    }
+
+    /// The folder of what the boot loader's step made, when there was one.
+    pub fn boot_files(&self) -> Option<Utf8PathBuf> {
+        self.boot_files.borrow().clone()
+    }
+
+    /// Puts the layer of `step` on `stack`.
+    pub fn run(&self, step: &Step, stack: &mut Stack) -> Result<Laid, BuildError> {
+        match &step.action {
+            Action::Bootstrap { manager, options, packages } => {
+                self.bootstrap(step, stack, manager, options, packages)
+            }
+            Action::Script { file, function } => {
+                let archive = self.archive_of(step);
+                stack.lay(&step.id, &[&step.inputs, archive], |place| self.script(step, file, function, place))
+            }
+            Action::RemovePackages { packages } => {
+                stack.lay(&step.id, &[&step.inputs], |place| Ok(self.packages(place.root)?.remove(packages)?))
+            }
+            Action::FileSystemTable => {
+                stack.lay(&step.id, &[&step.inputs], |place| tidy::write_fstab(place.root, &self.layout))
+            }
+            Action::Initramfs => stack.lay(&step.id, &[&step.inputs], |place| {
+                Ok(distro::initramfs(&self.plan.system.package_manager, place.root, self.events)?)
+            }),
+            Action::BootLoader { kind } => {
+                let laid = stack.lay(&step.id, &[&step.inputs], |place| {
+                    let chroot = Chroot::new(place.root);
+                    boot::configure(kind, &chroot, &self.layout, &self.plan.arch, place.files, self.events)?;
+                    Ok(())
+                })?;
+                *self.boot_files.borrow_mut() = stack.files();
+                Ok(laid)
+            }
+            Action::Tidy => stack.lay(&step.id, &[&step.inputs], |place| tidy::tidy(place.root)),
+        }
+    }
+
+    fn bootstrap(
+        &self,
+        step: &Step,
+        stack: &mut Stack,
+        manager: &str,
+        options: &BTreeMap<String, String>,
+        packages: &[String],
+    ) -> Result<Laid, BuildError> {
+        let context = self.distro_context(options.clone(), packages.to_vec());
+        let bootstrap = distro::bootstrap(manager, &context, &self.store)?;
+        let resolution = bootstrap.resolve(self.events)?;
+        // Set once: a plan has one bootstrap.
+        let _ = self.archive.set(resolution.digest.clone());
+        stack.lay(&step.id, &[&step.inputs, &resolution.digest], |place| {
+            Ok(bootstrap.install(&resolution, place.root, self.events)?)
+        })
+    }
+
+    fn script(&self, step: &Step, file: &Utf8Path, function: &str, place: Place<'_>) -> Result<(), BuildError> {
+        let element = self.element(step);
+        let call = script::run::Call {
+            element,
+            file: file.to_owned(),
+            function: function.to_owned(),
+            facts: self.facts.clone(),
+        };
+        let tree = Tree::new(place.root, self.packages(place.root)?, self.events.clone());
+        script::run::run(&call, Arc::new(tree), self.events).map(drop).map_err(|failure| BuildError::Script(failure.into()))
+    }
+
+    /// What a script's result may depend on beyond its inputs and the tree: the archive, if it may ask it.
+    fn archive_of(&self, step: &Step) -> &str {
+        let asks = |grant: &String| grant == "packages" || grant == "network" || grant.starts_with("fetch:");
+        let may_ask = self.element(step).permissions.iter().any(asks);
+        self.archive.get().filter(|_| may_ask).map_or("", String::as_str)
+    }
+
+    fn element(&self, step: &Step) -> PlannedElement {
+        let name = step.element.as_deref().unwrap_or_default();
+        let found = self.plan.elements.iter().find(|element| element.name == name);
+        found.cloned().unwrap_or_else(|| PlannedElement {
+            name: name.to_owned(),
+            directory: Utf8PathBuf::new(),
+            permissions: Vec::new(),
+            options: BTreeMap::new(),
+        })
+    }
+
+    fn packages(&self, root: &Utf8Path) -> Result<Arc<dyn Packages>, BuildError> {
+        let context = self.distro_context(BTreeMap::new(), Vec::new());
+        let manager = &self.plan.system.package_manager;
+        Ok(distro::packages(manager, &context, &self.store, root, self.events.clone())?)
+    }
+
+    fn distro_context(&self, options: BTreeMap<String, String>, packages: Vec<String>) -> distro::Context {
+        distro::Context {
+            arch: self.plan.arch.clone(),
+            distribution: self.plan.system.distribution.clone(),
+            options,
+            variables: self.plan.variables.clone(),
+            packages,
+        }
+    }
+}
+
+fn facts(plan: &Plan, layout: &Layout) -> Facts {
+    let label = |point: &str| layout.at(point).map(|filesystem| filesystem.label.clone()).unwrap_or_default();
+    Facts {
+        distribution: plan.system.distribution.clone(),
+        family: plan.system.family.clone(),
+        release: plan.system.release.clone(),
+        arch: plan.arch.clone(),
+        image_name: plan.name.clone(),
+        root_label: label("/"),
+        boot_label: label("/boot"),
+        elements: plan.elements.iter().map(|element| element.name.clone()).collect(),
+        variables: plan.variables.clone(),
+    }
+}

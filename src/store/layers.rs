@@ -1,0 +1,167 @@
+//! Layers: what a step wrote, kept under the step's key.
+//!
+//! `layers/KEY` is an overlay layer (a plain tree for the first), `layers/KEY.json` says that it is complete, `layers/KEY.files`
+//! holds what the step made beside the tree. A key is the chain of everything that can change the layer (`plan::key`), so equal
+//! keys mean equal layers. Not here: computing keys, mounting.
+
+use std::fs;
+use std::io;
+use std::time::SystemTime;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+/// The layers of a store.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    folder: Utf8PathBuf,
+}
+
+/// What is known about a complete layer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LayerNote {
+    /// The step that made it.
+    pub step: String,
+    /// Milliseconds the step took.
+    pub milliseconds: u64,
+}
+
+impl Layers {
+    /// The layers in the store at `root`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn open(root: &Utf8Path) -> io::Result<Self> {
+        let folder = root.join("layers");
+        fs::create_dir_all(&folder)?;
+        Ok(Self { folder })
+    }
+
+    /// The folder that holds the layers; a layer's name in it is its key.
+    pub fn folder(&self) -> &Utf8Path {
+        &self.folder
+    }
+
+    /// The note of the layer `key`, when it is complete. Marks it as used now.
+    pub fn find(&self, key: &str) -> Option<LayerNote> {
+        let note = self.note(key);
+        let found = serde_json::from_slice(&fs::read(&note).ok()?).ok()?;
+        if let Ok(file) = fs::File::options().append(true).open(&note) {
+            let _ = file.set_modified(SystemTime::now());
+        }
+        self.folder.join(key).is_dir().then_some(found)
+    }
+
+    /// The folder of what the step made beside the tree.
+    pub fn files(&self, key: &str) -> Utf8PathBuf {
+        self.folder.join(format!("{key}.files"))
+    }
+
+    /// Moves a finished layer and its side files in. When another build was faster, its layer stays and ours is dropped.
+    ///
+    /// # Errors
+    /// When the store cannot be written, or `tree` is on another file system.
+    pub fn insert(&self, key: &str, tree: &Utf8Path, files: &Utf8Path, note: &LayerNote) -> io::Result<()> {
+        if self.find(key).is_some() {
+            return Ok(());
+        }
+        // Leftovers without a note belong to nobody.
+        for stale in [self.folder.join(key), self.files(key)] {
+            if stale.exists() {
+                fs::remove_dir_all(stale)?;
+            }
+        }
+        fs::rename(files, self.files(key))?;
+        fs::rename(tree, self.folder.join(key))?;
+        let unfinished = self.folder.join(format!("{key}.note"));
+        fs::write(&unfinished, serde_json::to_vec(note)?)?;
+        fs::rename(unfinished, self.note(key))
+    }
+
+    /// Removes the layers used longest ago until at most `limit` bytes are left; never one in `keep`. Says how many went.
+    pub fn prune(&self, limit: u64, keep: &[String]) -> usize {
+        let mut layers: Vec<(SystemTime, String, u64)> = Vec::new();
+        for entry in self.folder.read_dir_utf8().into_iter().flatten().flatten() {
+            let Some(key) = entry.file_name().strip_suffix(".json") else { continue };
+            let used = entry.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            layers.push((used, key.to_owned(), size(&self.folder.join(key))));
+        }
+        let mut total: u64 = layers.iter().map(|layer| layer.2).sum();
+        layers.sort();
+        let mut removed = 0;
+        for (_, key, size) in layers {
+            if total <= limit {
+                break;
+            }
+            if keep.contains(&key) {
+                continue;
+            }
+            let _ = fs::remove_file(self.note(&key));
+            let _ = fs::remove_dir_all(self.folder.join(&key));
+            let _ = fs::remove_dir_all(self.files(&key));
+            total = total.saturating_sub(size);
+            removed += 1;
+        }
+        removed
+    }
+
+    fn note(&self, key: &str) -> Utf8PathBuf {
+        self.folder.join(format!("{key}.json"))
+    }
+}
+
+/// Bytes of the regular files below `folder`.
+fn size(folder: &Utf8Path) -> u64 {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.file_type().is_file())
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|data| data.len())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers() -> (tempfile::TempDir, Utf8PathBuf, Layers) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        let layers = Layers::open(&root).unwrap();
+        (folder, root, layers)
+    }
+
+    fn insert(layers: &Layers, root: &Utf8Path, key: &str, bytes: usize) {
+        let (tree, files) = (root.join("tree"), root.join("files"));
+        fs::create_dir(&tree).unwrap();
+        fs::create_dir(&files).unwrap();
+        fs::write(tree.join("data"), vec![1; bytes]).unwrap();
+        layers.insert(key, &tree, &files, &LayerNote { step: key.into(), milliseconds: 1 }).unwrap();
+    }
+
+    #[test]
+    fn a_layer_is_found_under_its_key_only_when_complete() {
+        let (_keep, root, layers) = layers();
+        assert!(layers.find("aa").is_none());
+        insert(&layers, &root, "aa", 10);
+        assert_eq!(layers.find("aa").unwrap().step, "aa");
+        fs::remove_file(layers.note("aa")).unwrap();
+        assert!(layers.find("aa").is_none());
+        insert(&layers, &root, "aa", 10);
+        assert!(layers.find("aa").is_some());
+    }
+
+    #[test]
+    fn pruning_takes_the_layer_used_longest_ago_and_spares_the_ones_in_use() {
+        let (_keep, root, layers) = layers();
+        for (age, key) in [(300, "aa"), (200, "bb"), (100, "cc")] {
+            insert(&layers, &root, key, 1000);
+            let file = fs::File::options().append(true).open(layers.note(key)).unwrap();
+            file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
+        }
+        assert_eq!(layers.prune(2000, &["aa".into()]), 1);
+        let left: Vec<bool> = ["aa", "bb", "cc"].iter().map(|key| layers.folder().join(key).exists()).collect();
+        assert_eq!(left, [true, false, true]);
+    }
+}
