@@ -1,3 +1,7 @@
-//! kiln.
+//! The program `kiln`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kiln::cli::main()
+}

@@ -14,8 +14,8 @@ use crate::sandbox::init;
 use crate::sandbox::overlay::{Overlay, Upper};
 use crate::store::layers::{LayerNote, Layers};
 
-/// Part of every key: a new number makes every older layer unknown.
-const LAYER_FORMAT: &str = "kiln layer 1";
+/// Part of every key: layers that another version of the program made are unknown to this one.
+const LAYER_FORMAT: &str = concat!("kiln layer 1 ", env!("KILN_SOURCES"));
 
 /// A stack of layers.
 #[derive(Debug)]

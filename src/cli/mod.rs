@@ -1,1 +1,76 @@
 //! Words in.
+//!
+//! In: arguments and environment. Out: a [`Request`](crate::request::Request), or one verb carried out; an exit status.
+//! One file a verb. After this room nobody knows which words were spoken. Not here: anything about elements, disks, packages.
+
+pub mod boot;
+mod build;
+mod builder;
+mod checks;
+mod plan;
+mod prepare;
+mod size;
+pub mod test;
+mod variables;
+mod words;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// kiln bakes bootable disk images from elements.
+#[derive(Parser, Debug)]
+#[command(name = "kiln", version, arg_required_else_help = true, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Build an image from elements
+    Build(build::BuildArgs),
+    /// Show what a build would do, without doing it
+    Plan(plan::PlanArgs),
+    /// Start an image in QEMU and wait for a text on its console
+    Boot(boot::BootArgs),
+    /// Run the tests of elements, on an image in memory
+    Test(test::TestArgs),
+    /// The other side of `build`; started by kiln itself
+    #[command(hide = true)]
+    Builder(builder::BuilderArgs),
+}
+
+/// Carries out the words this process was started with.
+pub fn main() -> ExitCode {
+    match Cli::parse().verb {
+        Verb::Build(args) => build::run(args),
+        Verb::Plan(args) => plan::run(args),
+        Verb::Boot(args) => boot::run(args),
+        Verb::Test(args) => test::run(args),
+        Verb::Builder(args) => builder::run(args),
+    }
+}
+
+/// Says why nothing was done, and how that exits.
+fn refuse(message: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::from(1)
+}
+
+/// Prints a verb's result.
+fn print(text: &str) {
+    // A reader that has seen enough (`| head`) is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Standard error is a terminal: progress can be drawn there.
+fn is_terminal() -> bool {
+    std::io::stderr().is_terminal() && variables::var("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Colours are wanted: a terminal, and no `NO_COLOR` (no-color.org).
+fn colour() -> bool {
+    is_terminal() && variables::var("NO_COLOR").is_none()
+}

@@ -1,0 +1,105 @@
+//! `kiln build`: plans, checks, builds, and shows how it goes.
+
+use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueEnum};
+
+use super::checks;
+use super::prepare::{Prepared, prepare};
+use super::words::ImageArgs;
+use crate::builder::parent::{self, Outcome, Settings};
+use crate::event::Events;
+use crate::ui::{Mode, Screen};
+
+/// Words of `kiln build`.
+#[derive(Args, Debug)]
+pub struct BuildArgs {
+    #[command(flatten)]
+    image: ImageArgs,
+    /// Run every step, whatever earlier builds left in the store; keep nothing but packages
+    #[arg(long)]
+    no_cache: bool,
+    /// Show what commands print
+    #[arg(short, long)]
+    verbose: bool,
+    /// Show warnings and errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// How to show what happens
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// File that takes everything that is said [default: a file in the store]
+    #[arg(long, value_name = "FILE")]
+    logfile: Option<Utf8PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For a person
+    Text,
+    /// The events themselves, one JSON object a line
+    Json,
+}
+
+/// Builds an image.
+pub fn run(args: BuildArgs) -> ExitCode {
+    let prepared = prepare(&args.image, super::colour()).and_then(|prepared| {
+        checks::check(&prepared.plan, &prepared.store)?;
+        Ok(prepared)
+    });
+    let Prepared { plan, store } = match prepared {
+        Ok(prepared) => prepared,
+        Err(message) => return super::refuse(&message),
+    };
+    let log = args.logfile.clone().unwrap_or_else(|| log_path(&store, &plan.name));
+    let mode = match args.log_format {
+        LogFormat::Json => Mode::Json,
+        LogFormat::Text if args.quiet => Mode::Quiet,
+        LogFormat::Text if args.verbose => Mode::Verbose,
+        LogFormat::Text => Mode::Normal,
+    };
+    let screen = match Screen::new(mode, super::is_terminal(), super::colour(), &log, &command_line()) {
+        Ok(screen) => screen,
+        Err(error) => return super::refuse(&format!("cannot write the log {log}: {error}; name another with --logfile")),
+    };
+    let handle = screen.clone();
+    let events = Events::new(move |event| handle.hear(&event));
+    let outcome = parent::build(&plan, &Settings { store, reuse: !args.no_cache }, &events);
+    screen.close();
+    match outcome {
+        Outcome::Built => ExitCode::SUCCESS,
+        Outcome::Failed { status } => ExitCode::from(status),
+        Outcome::Interrupted { signal } => {
+            eprintln!("interrupted; nothing of the build is left, its finished steps are kept for the next one");
+            ExitCode::from(u8::try_from(128 + signal).unwrap_or(130))
+        }
+    }
+}
+
+/// `STORE/logs/NAME.log`: the last build of each name; the path is known before the build.
+fn log_path(store: &Utf8Path, name: &str) -> Utf8PathBuf {
+    store.join("logs").join(format!("{name}.log"))
+}
+
+/// The words of this process, quoted for a shell: what repeats the build.
+fn command_line() -> String {
+    std::env::args_os().map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn words_are_quoted_so_that_a_shell_gives_them_back() {
+        assert_eq!(quote("debian-minimal"), "debian-minimal");
+        assert_eq!(quote("it's"), "'it'\\''s'");
+        assert_eq!(quote(""), "''");
+    }
+}

@@ -1,0 +1,27 @@
+//! `kiln builder`: the child's side of a build, started by `kiln build`.
+
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use crate::builder::child::{self, Site};
+
+/// Words of the internal verb.
+#[derive(Args, Debug)]
+pub struct BuilderArgs {
+    /// The build's own folder
+    #[arg(long)]
+    work: Utf8PathBuf,
+    /// What is kept between builds
+    #[arg(long)]
+    store: Utf8PathBuf,
+    /// Use no layers of earlier builds and keep none
+    #[arg(long)]
+    no_reuse: bool,
+}
+
+/// Runs the plan on standard input.
+pub fn run(args: BuilderArgs) -> ExitCode {
+    ExitCode::from(child::main(&Site { work: args.work, store: args.store, reuse: !args.no_reuse }))
+}

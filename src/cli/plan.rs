@@ -1,0 +1,38 @@
+//! `kiln plan`: what a build would do, for a person or, as JSON, exactly what the builder is given.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::prepare::{Prepared, prepare};
+use super::words::ImageArgs;
+use crate::plan::explain;
+
+/// Words of `kiln plan`.
+#[derive(Args, Debug)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    image: ImageArgs,
+    /// Print the plan as the builder is given it
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the plan.
+pub fn run(args: PlanArgs) -> ExitCode {
+    let plan = match prepare(&args.image, super::colour()) {
+        Ok(Prepared { plan, .. }) => plan,
+        Err(message) => return super::refuse(&message),
+    };
+    if !args.json {
+        super::print(&explain::text(&plan));
+        return ExitCode::SUCCESS;
+    }
+    match serde_json::to_string_pretty(&plan) {
+        Ok(text) => {
+            super::print(&format!("{text}\n"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => super::refuse(&format!("cannot write down the plan: {error}")),
+    }
+}

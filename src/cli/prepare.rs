@@ -1,0 +1,30 @@
+//! From words to a plan, and every refusal that can be made before the slow part.
+
+use camino::Utf8PathBuf;
+
+use super::words::ImageArgs;
+use crate::element::{self, Catalog};
+use crate::plan::{self, Plan};
+use crate::store::builtin;
+
+/// A plan and where it will be carried out.
+pub struct Prepared {
+    /// What will happen.
+    pub plan: Plan,
+    /// What is kept between builds.
+    pub store: Utf8PathBuf,
+}
+
+/// Plans what `args` ask for. The error is complete text.
+pub fn prepare(args: &ImageArgs, colour: bool) -> Result<Prepared, String> {
+    let mut request = args.request()?;
+    let store = args.store()?;
+    let builtin = builtin::elements(&store)
+        .map_err(|error| format!("cannot write to the store at {store}: {error}; name another with --store"))?;
+    let block_device = super::checks::block_device_override(&mut request)?;
+    let catalog = Catalog::new(&request.search_path, &builtin).map_err(|error| error.render(colour))?;
+    let elements = element::resolve(&request, &catalog).map_err(|error| error.render(colour))?;
+    let settings = element::settings(&request, &elements).map_err(|error| error.render(colour))?;
+    let plan = plan::assemble(&request, &elements, &settings, block_device).map_err(|error| error.to_string())?;
+    Ok(Prepared { plan, store })
+}
