@@ -21,9 +21,6 @@ use crate::script;
 use crate::store::Store;
 use crate::target::{Facts, Packages, tree::Tree};
 
-/// Room for any description that names absolute sizes: before the tree is finished only identifiers matter.
-const PROVISIONAL_SIZE: u64 = 1 << 43;
-
 /// Carries out actions.
 pub struct Worker<'a> {
     plan: &'a Plan,
@@ -40,8 +37,7 @@ impl<'a> Worker<'a> {
     /// A worker for `plan`.
     pub fn new(plan: &'a Plan, store: &Utf8Path, events: &'a Events) -> Result<Self, BuildError> {
         let config = disk::config::parse(&plan.disk.config, &plan.disk.origin)?;
-        let size = plan.disk.parameters.image_size.unwrap_or(PROVISIONAL_SIZE);
-        let layout = disk::solve::solve(&config, &plan.disk.parameters, size, &plan.seed)?;
+        let layout = plan.provisional_layout(&config)?;
         Ok(Self {
             plan,
             store: Store::open(store)?,

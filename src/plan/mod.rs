@@ -3,6 +3,9 @@
 //! In: [`crate::request::Request`] and resolved elements. Out: [`Plan`], a value that serialises and is all a builder gets.
 //! Pure: touches no target, needs no privilege, takes milliseconds. Not here: running anything.
 
+mod assemble;
+pub mod explain;
+mod inputs;
 pub mod phase;
 pub mod step;
 
@@ -11,6 +14,9 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+use crate::disk;
+
+pub use assemble::{PlanError, assemble};
 pub use phase::Phase;
 pub use step::{Action, Step};
 
@@ -115,4 +121,19 @@ pub struct Output {
     pub path: Utf8PathBuf,
     /// Compress, where the format can and it is optional.
     pub compress: bool,
+}
+
+/// Room for any description that names absolute sizes: before the tree is finished only identifiers matter.
+const PROVISIONAL_SIZE: u64 = 1 << 43;
+
+impl Plan {
+    /// The layout as far as it is known before the tree is finished: names, labels and identifiers are final, sizes are not
+    /// unless the request names one.
+    ///
+    /// # Errors
+    /// The description cannot be laid out.
+    pub fn provisional_layout(&self, config: &disk::config::Config) -> Result<disk::layout::Layout, disk::solve::LayoutError> {
+        let size = self.disk.parameters.image_size.unwrap_or(PROVISIONAL_SIZE);
+        disk::solve::solve(config, &self.disk.parameters, size, &self.seed)
+    }
 }

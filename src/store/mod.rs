@@ -1,3 +1,4 @@
 //! What is kept between builds.
 
+pub mod builtin;
 pub mod layers;
