@@ -1,0 +1,82 @@
+//! `kiln plan`: readable, exact, quick.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Sandbox, stderr, stdout};
+
+#[test]
+fn a_plan_shows_every_phase_that_has_steps_and_what_scripts_may_do() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.kiln(&["plan", "-o", "web", "vm", "debian-minimal"]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    for line in ["image      web (debian stable", "bootstrap with apt", "generate the initramfs", "boot loader grub", "[write:"] {
+        assert!(text.contains(line), "no `{line}` in:\n{text}");
+    }
+    let order = ["\nroot\n", "\npre-install\n", "\nblock-device\n", "\nfinalise\n", "\ncleanup\n"];
+    let places: Vec<_> = order.iter().map(|phase| text.find(phase).unwrap_or_else(|| panic!("no {phase} in:\n{text}"))).collect();
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[test]
+fn vm_without_a_block_device_adds_mbr() {
+    let sandbox = Sandbox::new();
+    let text = |words: &[&str]| stdout(&sandbox.kiln(words).output().unwrap());
+    assert!(text(&["plan", "vm", "debian-minimal"]).contains("disk       block-device-mbr/"));
+    assert!(text(&["plan", "vm", "debian-minimal", "block-device-efi"]).contains("disk       block-device-efi/"));
+    assert!(text(&["plan", "-a", "arm64", "vm", "debian-minimal"]).contains("disk       block-device-efi/"));
+}
+
+#[test]
+fn the_json_is_a_plan_and_the_same_each_time() {
+    let sandbox = Sandbox::new();
+    let json = || stdout(&sandbox.kiln(&["plan", "--json", "vm", "debian-minimal"]).output().unwrap());
+    let (one, other) = (json(), json());
+    assert_eq!(one, other);
+    let plan: kiln::plan::Plan = serde_json::from_str(&one).unwrap();
+    assert_eq!(plan.version, kiln::plan::VERSION);
+    assert!(plan.steps.len() > 10);
+    assert!(plan.steps.iter().all(|step| step.inputs.len() == 64));
+}
+
+#[test]
+fn a_steps_inputs_change_with_what_it_can_see_and_with_nothing_else() {
+    let sandbox = Sandbox::new();
+    let elements = sandbox.element(
+        "web",
+        &[
+            ("element.rhai", "const ELEMENT = #{ summary: \"s\", permissions: [\"write:/srv\"] };\nfn install(image) { image.write_file(\"/srv/a\", \"x\"); }"),
+            ("static/page", "one"),
+        ],
+    );
+    let inputs = |words: &[&str]| {
+        let mut all = vec!["plan", "--json", "--elements-path", elements.to_str().unwrap(), "web", "debian-minimal"];
+        all.extend(words);
+        let output = sandbox.kiln(&all).output().unwrap();
+        let plan: kiln::plan::Plan = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+        let of = |id: &str| plan.steps.iter().find(|step| step.id.contains(id)).unwrap().inputs.clone();
+        (of("bootstrap"), of("50-web/web"))
+    };
+    let before = inputs(&[]);
+    assert_eq!(inputs(&["-t", "raw"]), before, "an output format reaches no step");
+    std::fs::write(elements.join("web/static/page"), "two").unwrap();
+    let after = inputs(&[]);
+    assert_eq!(after.0, before.0);
+    assert_ne!(after.1, before.1);
+    let with_package = inputs(&["-p", "nginx"]);
+    assert_ne!(with_package.0, after.0);
+}
+
+#[test]
+fn planning_takes_less_than_50_ms() {
+    let sandbox = Sandbox::new();
+    let mut quickest = Duration::MAX;
+    // The quickest of several: other tests use the processors too.
+    for _ in 0..10 {
+        let begun = Instant::now();
+        let output = sandbox.kiln(&["plan", "vm", "debian-minimal"]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        quickest = quickest.min(begun.elapsed());
+    }
+    assert!(quickest < Duration::from_millis(50), "planning took {quickest:?}");
+}

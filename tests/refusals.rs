@@ -1,0 +1,156 @@
+//! Wrong words are refused before the slow part, each with its own text.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use crate::support::{KILN, Sandbox, stderr, stdout};
+
+/// Runs a command that must be refused in under a second, and gives what it said.
+fn refused(command: impl Fn() -> Command) -> String {
+    let mut quickest = Duration::MAX;
+    let mut last: Option<Output> = None;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        last = Some(command().output().unwrap());
+        quickest = quickest.min(begun.elapsed());
+        // Other tests use the processors too: the quickest counts.
+        if quickest < Duration::from_secs(1) {
+            break;
+        }
+    }
+    let output = last.unwrap();
+    assert!(!output.status.success(), "not refused: {}", stdout(&output));
+    assert!(quickest < Duration::from_secs(1), "refused only after {quickest:?}");
+    stderr(&output)
+}
+
+fn says(sandbox: &Sandbox, words: &[&str], texts: &[&str]) {
+    let said = refused(|| sandbox.kiln(words));
+    for text in texts {
+        assert!(said.contains(text), "kiln {words:?} does not say `{text}` but:\n{said}");
+    }
+    let packages = sandbox.path().join("store/packages");
+    let stored = std::fs::read_dir(packages).map_or(0, Iterator::count);
+    assert_eq!(stored, 0, "something was downloaded");
+}
+
+#[test]
+fn an_unknown_element_is_refused_with_the_nearest_names() {
+    says(&Sandbox::new(), &["build", "vmm", "debian-minimal"], &["'vmm' not found", "did you mean", "vm"]);
+    says(&Sandbox::new(), &["build", "vm", "debian-minimum"], &["'debian-minimum' not found", "debian-minimal"]);
+}
+
+#[test]
+fn an_unknown_dependency_is_refused_with_who_asked_for_it() {
+    let sandbox = Sandbox::new();
+    let elements = sandbox.element("web", &[("element-deps", "no-such-thing\n")]);
+    let path = elements.to_str().unwrap();
+    says(&sandbox, &["build", "--elements-path", path, "web", "debian-minimal"], &["'no-such-thing'", "web"]);
+}
+
+#[test]
+fn an_image_without_an_operating_system_is_refused() {
+    says(&Sandbox::new(), &["build", "vm"], &["no operating system", "debian-minimal"]);
+}
+
+#[test]
+fn two_elements_that_provide_the_same_thing_are_refused() {
+    let words = ["build", "vm", "debian-minimal", "block-device-mbr", "block-device-gpt"];
+    says(&Sandbox::new(), &words, &["block-device: already provided by", "block-device-mbr", "block-device-gpt"]);
+}
+
+#[test]
+fn an_unknown_format_is_refused_with_the_known_ones() {
+    says(&Sandbox::new(), &["build", "-t", "qcow", "vm", "debian-minimal"], &["qcow", "qcow2"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused() {
+    let sandbox = Sandbox::new();
+    says(&sandbox, &["build", "-o", "no/such/folder/image", "vm", "debian-minimal"], &["no/such/folder"]);
+    std::fs::create_dir(sandbox.path().join("image.qcow2")).unwrap();
+    says(&sandbox, &["build", "-o", "image", "vm", "debian-minimal"], &["image.qcow2"]);
+}
+
+#[test]
+fn a_full_disk_is_refused_with_what_is_needed() {
+    let sandbox = Sandbox::new();
+    let said = refused(|| {
+        // A small file system of the test's own, in a mount namespace of its own.
+        let mut command = Command::new("unshare");
+        let script = "mkdir -p small && mount -t tmpfs -o size=64m none small && exec \"$0\" build --store small/store vm debian-minimal";
+        command.args(["-m", "sh", "-c", script, KILN]).current_dir(sandbox.path());
+        command
+    });
+    assert!(said.contains("not enough space") && said.contains("--store"), "{said}");
+}
+
+#[test]
+fn a_missing_host_tool_is_refused_with_the_package_that_has_it() {
+    let sandbox = Sandbox::new();
+    let empty = sandbox.path().join("nothing");
+    std::fs::write(&empty, "").unwrap();
+    std::fs::set_permissions(&empty, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let said = refused(|| {
+        let mut command = Command::new("unshare");
+        let script = "mount --bind \"$0\" \"$(command -v mke2fs)\" && exec \"$1\" build vm debian-minimal";
+        command.args(["-m", "sh", "-c", script]).arg(&empty).arg(KILN).current_dir(sandbox.path());
+        command.env("KILN_STORE", sandbox.path().join("store"));
+        command
+    });
+    assert!(said.contains("`mke2fs`") && said.contains("apt-get install e2fsprogs"), "{said}");
+}
+
+#[test]
+fn an_unknown_option_is_refused_with_the_nearest_one() {
+    says(&Sandbox::new(), &["build", "--checksums", "vm", "debian-minimal"], &["--checksums", "--checksum"]);
+}
+
+#[test]
+fn an_unknown_option_of_an_element_is_refused_with_the_nearest_one() {
+    let words = ["build", "--option", "debian-minimal.relase=sid", "vm", "debian-minimal"];
+    says(&Sandbox::new(), &words, &["no option 'relase'", "release"]);
+    says(&Sandbox::new(), &["build", "--option", "relase", "vm", "debian-minimal"], &["ELEMENT.NAME=VALUE"]);
+}
+
+#[test]
+fn a_foreign_architecture_is_refused() {
+    let foreign = if std::env::consts::ARCH == "aarch64" { "amd64" } else { "arm64" };
+    says(&Sandbox::new(), &["build", "-a", foreign, "vm", "debian-minimal"], &[foreign, "this machine is"]);
+}
+
+#[test]
+fn a_layout_that_cannot_be_is_refused() {
+    let sandbox = Sandbox::new();
+    let config = "- local_loop: {name: image0}\n- partitioning: {base: image0, label: mbt, partitions: [{name: root, size: 100%}]}\n";
+    let said = refused(|| {
+        let mut command = sandbox.kiln(&["build", "vm", "debian-minimal"]);
+        command.env("DIB_BLOCK_DEVICE_CONFIG", config);
+        command
+    });
+    assert!(said.contains("mbt") && said.contains("gpt"), "{said}");
+}
+
+#[test]
+fn an_image_too_small_for_its_partitions_is_refused() {
+    says(&Sandbox::new(), &["build", "--image-size", "100MiB", "vm", "debian-minimal", "block-device-efi"], &["ESP"]);
+}
+
+#[test]
+fn a_shell_hook_is_refused_with_its_name() {
+    let sandbox = Sandbox::new();
+    let elements = sandbox.element("old", &[("install.d/50-old", "#!/bin/bash\ntrue\n")]);
+    std::fs::set_permissions(elements.join("old/install.d/50-old"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = elements.to_str().unwrap();
+    says(&sandbox, &["build", "--elements-path", path, "old", "debian-minimal"], &["old", "50-old"]);
+}
+
+#[test]
+fn a_mistake_in_a_manifest_is_shown_at_its_place() {
+    let sandbox = Sandbox::new();
+    let elements = sandbox.element("web", &[("element.rhai", "const ELEMENT = #{\n    summary: \"s\",\n    depend: [],\n};\n")]);
+    let path = elements.to_str().unwrap();
+    let words = ["build", "--elements-path", path, "web", "debian-minimal"];
+    says(&sandbox, &words, &["depend", "depends", "web/element.rhai:3"]);
+}

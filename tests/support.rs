@@ -1,0 +1,91 @@
+//! Runs kiln as a user does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard};
+
+/// The program under test.
+pub const KILN: &str = env!("CARGO_BIN_EXE_kiln");
+
+/// A folder of a test's own.
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir_in(scratch()).unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// kiln with a store of its own and an environment without DIB's variables.
+    pub fn kiln(&self, words: &[&str]) -> Command {
+        let mut command = kiln(words);
+        command.current_dir(self.path()).env("KILN_STORE", self.path().join("store"));
+        command
+    }
+
+    /// Writes an element: pairs of file name and text below `elements/NAME`.
+    pub fn element(&self, name: &str, files: &[(&str, &str)]) -> PathBuf {
+        let elements = self.path().join("elements");
+        for (file, text) in files {
+            let path = elements.join(name).join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        elements
+    }
+}
+
+/// kiln with an environment that has nothing of DIB's or of the developer's.
+pub fn kiln(words: &[&str]) -> Command {
+    let mut command = Command::new(KILN);
+    command.args(words).env_clear();
+    for name in ["PATH", "HOME", "http_proxy", "https_proxy", "no_proxy"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// A folder on the build's own file system: images are too large for some `/tmp`.
+pub fn scratch() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).to_owned();
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// The store that the builds of all tests share, also between runs: packages are downloaded once.
+pub fn shared_store() -> PathBuf {
+    match std::env::var_os("KILN_TEST_STORE") {
+        Some(store) => PathBuf::from(store),
+        None => scratch().join("store"),
+    }
+}
+
+/// Builds run one at a time: two at once on a small machine take longer than one after the other.
+pub fn one_build() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs a judge and wants its approval.
+pub fn approve(program: &str, words: &[&str]) -> String {
+    let output = Command::new(program).args(words).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let said = format!("{}{}", stdout(&output), stderr(&output));
+    assert!(output.status.success(), "{program} {words:?} does not approve ({}):\n{said}", output.status);
+    said
+}
