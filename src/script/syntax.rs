@@ -175,7 +175,7 @@ pub fn read(file: &str, text: &str) -> Result<Source, Diagnostic> {
         });
     }
     // rhai hands functions out in hash order
-    source.functions.sort_by(|a, b| (a.span.start, a.parameters.len()).cmp(&(b.span.start, b.parameters.len())));
+    source.functions.sort_by_key(|function| (function.span.start, function.parameters.len()));
     Ok(source)
 }
 
