@@ -1,1 +1,25 @@
-//! Elements.
+//! Finds elements and reads them; runs nothing.
+//!
+//! In: a [`Request`](crate::request::Request) and folders that hold elements. Out: [`resolve`]: the elements of the image in
+//! order, and what follows from them without running anything: variables and options ([`settings`]), packages
+//! ([`packages::resolve`]). Not here: the order of hooks between elements (`plan/`), running hooks (`script/`).
+
+pub mod catalog;
+pub mod error;
+pub mod hooks;
+pub mod manifest;
+pub mod model;
+mod nearest;
+pub mod option;
+pub mod packages;
+pub mod pkg_map;
+pub mod resolve;
+pub mod settings;
+
+pub use catalog::Catalog;
+pub use error::ElementError;
+pub use hooks::{Hook, HookKind};
+pub use model::{Element, OperatingSystem};
+pub use option::{OptionKind, OptionSpec};
+pub use resolve::resolve;
+pub use settings::{Settings, settings};

@@ -1,0 +1,306 @@
+//! The elements of an image.
+//!
+//! In: a request and a catalog. Out: the elements in order: each after those that it needs, else by name. Equal requests
+//! give equal answers. Not here: what the elements do.
+//!
+//! Two passes. The first follows every dependency and notes who provides what; the second follows them again, with each name
+//! that somebody provides replaced by who does. So the answer does not depend on the order of names, and every request that
+//! DIB can satisfy is satisfied.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::nearest::nearest;
+use super::{Catalog, Element, ElementError};
+use crate::request::Request;
+
+/// The elements that `request` asks for, and those that they need, in order.
+///
+/// # Errors
+/// An element is missing or wrong, two provide the same thing, or none provides an operating system.
+pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Vec<Element>, ElementError> {
+    let wanted = wanted(request);
+    let reachable = reachable(&wanted, catalog)?;
+    let providers = providers(&reachable);
+    check_missing(&reachable, &wanted, &providers, catalog)?;
+    let chosen = chosen(&wanted, &reachable, &providers);
+    check_provided(&chosen, request, &reachable)?;
+    if !chosen.iter().any(|name| reachable.get(name).is_some_and(|element| provides(element, "operating-system"))) {
+        return Err(ElementError::NoOperatingSystem { candidates: catalog.providers("operating-system") });
+    }
+    Ok(ordered(chosen, reachable, &providers))
+}
+
+/// What the user named and what comes without being named.
+fn wanted(request: &Request) -> Vec<String> {
+    let mut wanted = Vec::new();
+    if !request.skip_base {
+        wanted.push("base".to_string());
+    }
+    wanted.extend(request.elements.iter().cloned());
+    let named = |test: fn(&str) -> bool| request.elements.iter().any(|name| test(name));
+    if named(|name| name == "vm") && !named(|name| name.starts_with("block-device")) {
+        let arm = matches!(request.arch.as_str(), "arm64" | "aarch64");
+        wanted.push(if arm { "block-device-efi" } else { "block-device-mbr" }.to_string());
+    }
+    wanted
+}
+
+/// Every element that any dependency leads to. Names that no folder has are left out.
+fn reachable(wanted: &[String], catalog: &Catalog) -> Result<BTreeMap<String, Element>, ElementError> {
+    let mut elements = BTreeMap::new();
+    let mut queue: VecDeque<String> = wanted.iter().cloned().collect();
+    while let Some(name) = queue.pop_front() {
+        if elements.contains_key(&name) {
+            continue;
+        }
+        if let Some(element) = catalog.load(&name)? {
+            queue.extend(element.depends.iter().cloned());
+            elements.insert(name, element);
+        }
+    }
+    Ok(elements)
+}
+
+/// Who provides what; the first by name where several do.
+fn providers(elements: &BTreeMap<String, Element>) -> BTreeMap<String, String> {
+    let mut providers = BTreeMap::new();
+    for (name, element) in elements {
+        for what in element.provides.iter().filter(|what| *what != name) {
+            providers.entry(what.clone()).or_insert_with(|| name.clone());
+        }
+    }
+    providers
+}
+
+fn check_missing(
+    elements: &BTreeMap<String, Element>,
+    wanted: &[String],
+    providers: &BTreeMap<String, String>,
+    catalog: &Catalog,
+) -> Result<(), ElementError> {
+    let asked = wanted.iter().map(|name| (name, None));
+    let needed = elements
+        .values()
+        .flat_map(|element| element.depends.iter().map(move |name| (name, Some(element.name.clone()))));
+    for (name, asked_by) in asked.chain(needed) {
+        if elements.contains_key(name) || providers.contains_key(name) {
+            continue;
+        }
+        let mut nearest: Vec<String> = nearest(name, catalog.names()).into_iter().map(str::to_string).collect();
+        if nearest.is_empty() {
+            nearest = catalog.providers(name);
+        }
+        return Err(ElementError::NotFound { name: name.clone(), asked_by, nearest });
+    }
+    Ok(())
+}
+
+/// The closure, with what is provided replaced by who provides it.
+fn chosen(
+    wanted: &[String],
+    elements: &BTreeMap<String, Element>,
+    providers: &BTreeMap<String, String>,
+) -> BTreeSet<String> {
+    let mut chosen = BTreeSet::new();
+    let mut queue: VecDeque<&String> = wanted.iter().collect();
+    while let Some(name) = queue.pop_front() {
+        let name = providers.get(name).unwrap_or(name);
+        if let Some(element) = elements.get(name)
+            && chosen.insert(name.clone())
+        {
+            queue.extend(element.depends.iter());
+        }
+    }
+    chosen
+}
+
+fn check_provided(
+    chosen: &BTreeSet<String>,
+    request: &Request,
+    elements: &BTreeMap<String, Element>,
+) -> Result<(), ElementError> {
+    let mut provided: BTreeMap<&str, &str> = BTreeMap::new();
+    for name in chosen {
+        for what in elements.get(name).map_or(&[][..], |element| &element.provides) {
+            if let Some(first) = provided.insert(what, name)
+                && first != name
+            {
+                return Err(ElementError::ProvidedTwice {
+                    what: what.clone(),
+                    first: first.to_string(),
+                    second: name.clone(),
+                });
+            }
+        }
+    }
+    for name in &request.elements {
+        if let Some(provider) = provided.get(name.as_str())
+            && provider != name
+        {
+            return Err(ElementError::AlreadyProvided { name: name.clone(), provider: (*provider).to_string() });
+        }
+    }
+    Ok(())
+}
+
+/// Each element after those that it needs; the first by name among those that are free. A circle is broken at its first name.
+fn ordered(
+    mut waiting: BTreeSet<String>,
+    mut elements: BTreeMap<String, Element>,
+    providers: &BTreeMap<String, String>,
+) -> Vec<Element> {
+    let mut order = Vec::with_capacity(waiting.len());
+    while let Some(first) = waiting.first().cloned() {
+        let is_free = |name: &&String| {
+            elements.get(*name).is_none_or(|element| {
+                element.depends.iter().all(|needed| {
+                    let needed = providers.get(needed).unwrap_or(needed);
+                    needed == *name || !waiting.contains(needed)
+                })
+            })
+        };
+        let next = waiting.iter().find(is_free).cloned().unwrap_or(first);
+        waiting.remove(&next);
+        order.extend(elements.remove(&next));
+    }
+    order
+}
+
+fn provides(element: &Element, what: &str) -> bool {
+    element.provides.iter().any(|name| name == what)
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A catalog of `(name, depends, provides)`.
+    fn catalog(elements: &[(&str, &str, &str)]) -> (tempfile::TempDir, Catalog) {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(temp.path().into()).unwrap();
+        for (name, depends, provides) in elements {
+            std::fs::create_dir(root.join(name)).unwrap();
+            std::fs::write(root.join(name).join("element-deps"), depends.replace(' ', "\n")).unwrap();
+            std::fs::write(root.join(name).join("element-provides"), provides.replace(' ', "\n")).unwrap();
+        }
+        let catalog = Catalog::new(&[], &root).unwrap();
+        (temp, catalog)
+    }
+
+    fn request(elements: &[&str]) -> Request {
+        Request {
+            elements: elements.iter().map(|name| (*name).to_string()).collect(),
+            arch: "amd64".into(),
+            skip_base: true,
+            ..Request::default()
+        }
+    }
+
+    fn names(elements: &[Element]) -> Vec<&str> {
+        elements.iter().map(|element| element.name.as_str()).collect()
+    }
+
+    const OS: (&str, &str, &str) = ("os", "", "operating-system");
+
+    #[test]
+    fn needed_elements_come_first_then_names_decide() {
+        let (_temp, catalog) = catalog(&[OS, ("a", "z os", ""), ("z", "", ""), ("b", "", "")]);
+        assert_eq!(names(&resolve(&request(&["b", "a"]), &catalog).unwrap()), ["b", "os", "z", "a"]);
+    }
+
+    #[test]
+    fn circles_and_repetitions_are_fine() {
+        let (_temp, catalog) = catalog(&[OS, ("a", "b", ""), ("b", "a b", "")]);
+        assert_eq!(names(&resolve(&request(&["os", "a", "os", "a"]), &catalog).unwrap()), ["os", "a", "b"]);
+    }
+
+    #[test]
+    fn base_and_a_block_device_come_unasked() {
+        let (_temp, catalog) = catalog(&[
+            OS,
+            ("base", "", ""),
+            ("vm", "block-device", ""),
+            ("block-device-mbr", "", "block-device"),
+            ("block-device-efi", "", "block-device"),
+            ("block-device-gpt", "", "block-device"),
+        ]);
+        let mut wish = request(&["os", "vm"]);
+        wish.skip_base = false;
+        assert_eq!(names(&resolve(&wish, &catalog).unwrap()), ["base", "block-device-mbr", "os", "vm"]);
+        wish.arch = "arm64".into();
+        assert_eq!(names(&resolve(&wish, &catalog).unwrap()), ["base", "block-device-efi", "os", "vm"]);
+        let wish = request(&["os", "vm", "block-device-gpt"]);
+        assert_eq!(names(&resolve(&wish, &catalog).unwrap()), ["block-device-gpt", "os", "vm"]);
+    }
+
+    #[test]
+    fn a_virtual_name_is_satisfied_however_late_its_provider_is_met() {
+        let (_temp, catalog) =
+            catalog(&[OS, ("early", "virt", ""), ("late", "provider", ""), ("provider", "", "virt")]);
+        let elements = resolve(&request(&["early", "late", "os"]), &catalog).unwrap();
+        assert_eq!(names(&elements), ["os", "provider", "early", "late"]);
+    }
+
+    #[test]
+    fn a_provided_element_is_replaced() {
+        let (_temp, catalog) =
+            catalog(&[OS, ("user", "thing better", ""), ("thing", "os", ""), ("better", "", "thing")]);
+        assert_eq!(names(&resolve(&request(&["user", "os"]), &catalog).unwrap()), ["better", "os", "user"]);
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        let (_temp, catalog) = catalog(&[
+            OS,
+            ("os-two", "", "operating-system"),
+            ("broken", "debain", ""),
+            ("debian", "", "operating-system"),
+            ("thing", "", ""),
+            ("better", "", "thing"),
+        ]);
+        let failed = |elements: &[&str]| resolve(&request(elements), &catalog).unwrap_err().to_string();
+        assert_eq!(failed(&["os", "thinq"]), "element 'thinq' not found; did you mean `thing`?");
+        assert_eq!(
+            failed(&["os", "broken"]),
+            "element 'debain' not found (element 'broken' depends on it); did you mean `debian`?"
+        );
+        assert_eq!(
+            failed(&["thing"]),
+            "no operating system among the elements: name an operating system element, for example debian-minimal; \
+             the search path has debian, os, os-two"
+        );
+        assert!(failed(&["os", "os-two"]).starts_with("operating-system: already provided by 'os', but 'os-two'"));
+        assert_eq!(failed(&["os", "thing", "better"]), "thing: already provided by 'better'; leave out one of the two");
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_the_request_does_not_matter(
+            edges in proptest::collection::vec((0..8_usize, 0..8_usize), 0..20),
+            seed in proptest::collection::vec(0..8_usize, 1..6),
+        ) {
+            let name = |index: usize| format!("e{index}");
+            let depends: Vec<String> = (0..8)
+                .map(|from| edges.iter().filter(|(a, _)| *a == from).map(|(_, to)| name(*to)).collect::<Vec<_>>().join(" "))
+                .collect();
+            let all: Vec<String> = (0..8).map(name).collect();
+            let mut list: Vec<(&str, &str, &str)> = all.iter().zip(&depends).map(|(n, d)| (n.as_str(), d.as_str(), "")).collect();
+            list.push(OS);
+            let (_temp, catalog) = catalog(&list);
+            let mut wanted: Vec<String> = seed.iter().map(|index| name(*index)).chain(["os".to_string()]).collect();
+            let forth = resolve(&Request { elements: wanted.clone(), skip_base: true, ..Request::default() }, &catalog).unwrap();
+            wanted.reverse();
+            let back = resolve(&Request { elements: wanted, skip_base: true, ..Request::default() }, &catalog).unwrap();
+            prop_assert_eq!(names(&forth), names(&back));
+            // every dependency is there
+            for element in &forth {
+                for needed in &element.depends {
+                    prop_assert!(forth.iter().any(|other| &other.name == needed));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A build that is ended, however it is ended, leaves nothing; a running one shows nothing on the host.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::support::{Sandbox, kiln, one_build, shared_store, stderr, stdout};
+
+/// The host's view: mounts of this namespace and loop devices.
+fn host_view() -> (String, String) {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let loops = Command::new("losetup").arg("-a").output().map(|output| stdout(&output)).unwrap_or_default();
+    (mounts, loops)
+}
+
+/// Processes that have `store` in their command line, their root or their folder.
+fn processes_of(store: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.parse::<u32>().is_err() || name == std::process::id().to_string() {
+            continue;
+        }
+        let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).replace('\0', " ");
+        let places = ["root", "cwd"].map(|link| fs::read_link(entry.path().join(link)).unwrap_or_default());
+        if words.contains(store.to_str().unwrap()) || places.iter().any(|place| place.starts_with(store)) {
+            found.push(format!("{name}: {words}"));
+        }
+    }
+    found
+}
+
+fn start(sandbox: &Sandbox, store: &Path) -> Child {
+    kiln(&["build", "-o", "image", "--no-cache", "vm", "debian-minimal"])
+        .current_dir(sandbox.path())
+        .env("KILN_STORE", store)
+        .env("DIB_RELEASE", "bookworm")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn gone(store: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let left = processes_of(store);
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still there: {left:#?}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// A store of the test's own that has the shared one's packages: what is asked here is who is left, not the network.
+fn own_store(sandbox: &Sandbox) -> std::path::PathBuf {
+    let store = sandbox.path().join("store");
+    fs::create_dir_all(&store).unwrap();
+    let packages = shared_store().join("packages");
+    if packages.is_dir() {
+        let copied = Command::new("cp").arg("-al").arg(&packages).arg(store.join("packages")).status().unwrap();
+        assert!(copied.success());
+    }
+    store
+}
+
+#[test]
+fn a_killed_build_leaves_no_process_mount_or_loop_device_and_the_next_one_succeeds() {
+    let _turn = one_build();
+    let sandbox = Sandbox::new();
+    let store = own_store(&sandbox);
+    let before = host_view();
+    // Moments from the first request to the packages' scripts, not the same ones each time.
+    let seed = fs::metadata("/proc/self").unwrap().modified().unwrap().elapsed().unwrap_or_default().subsec_nanos();
+    for moment in 0..10_u64 {
+        let milliseconds = 50 + moment * 1300 + u64::from(seed) % 997;
+        let mut child = start(&sandbox, &store);
+        sleep(Duration::from_millis(milliseconds));
+        assert_eq!(host_view(), before, "the host sees the build after {milliseconds} ms");
+        // SIGKILL: nothing can be cleaned up by the program itself.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        gone(&store);
+        assert_eq!(host_view(), before, "left behind after {milliseconds} ms");
+        assert!(!sandbox.path().join("image.qcow2").exists());
+    }
+    let output = kiln(&["build", "-o", "image", "vm", "debian-minimal"])
+        .current_dir(sandbox.path())
+        .env("KILN_STORE", &store)
+        .env("DIB_RELEASE", "bookworm")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    assert_eq!(fs::read_dir(store.join("work")).unwrap().count(), 0, "work folders are left");
+    let names: Vec<_> = fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!names.iter().any(|name| name.to_string_lossy().contains("partial")), "{names:?}");
+}
+
+#[test]
+fn a_signal_ends_a_build_at_once_and_cleanly() {
+    let _turn = one_build();
+    let sandbox = Sandbox::new();
+    let store = own_store(&sandbox);
+    for (signal, status) in [("INT", 130), ("TERM", 143)] {
+        let mut child = start(&sandbox, &store);
+        sleep(Duration::from_secs(5));
+        let begun = Instant::now();
+        Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        let ended = child.wait().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+        assert_eq!(ended.code(), Some(status));
+        gone(&store);
+        assert_eq!(fs::read_dir(store.join("work")).unwrap().count(), 0, "a work folder is left");
+    }
+}
+
+#[test]
+fn a_failing_hook_is_shown_with_its_place_and_the_way_to_go_on() {
+    let _turn = one_build();
+    let sandbox = Sandbox::new();
+    let script = "const ELEMENT = #{ summary: \"s\", permissions: [\"run\"] };\n\nfn post_install(image) {\n    image.run_in_chroot([\"sh\", \"-c\", \"echo last words; exit 7\"]);\n}\n";
+    let elements = sandbox.element("broken", &[("element.rhai", script)]);
+    let output = kiln(&["build", "-o", "image", "--elements-path", elements.to_str().unwrap(), "broken", "debian-minimal", "-t", "tar"])
+        .current_dir(sandbox.path())
+        .env("KILN_STORE", shared_store())
+        .env("DIB_RELEASE", "bookworm")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    for text in ["broken", "post-install", "broken/element.rhai:4", "last words", ".log", "kiln build", "--elements-path"] {
+        assert!(said.contains(text), "no `{text}` in:\n{said}");
+    }
+    assert!(!sandbox.path().join("image.tar").exists());
+}
