@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-//! Reads Rhai source without running it: the sole user of the interpreter's internals.
-=======
 //! Reads a Rhai file without running it.
 //!
 //! In: the text of a file. Out: its functions, constants and imports with their places, or a [`Diagnostic`] that points at
@@ -397,4 +394,3 @@ mod tests {
         assert!(read("x", "const A = 1; const A = 2;").unwrap_err().message.contains("twice"));
     }
 }
->>>>>>> element
