@@ -113,10 +113,7 @@ mod tests {
         let (size, digests) = of_file(&path, &Algorithm::ALL).unwrap();
         assert_eq!(size, 3);
         assert_eq!(digests[0], ("md5".into(), "900150983cd24fb0d6963f7d28e17f72".into()));
-        assert_eq!(
-            digests[1].1,
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(digests[1].1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]

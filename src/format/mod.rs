@@ -122,13 +122,7 @@ pub fn write(
                     // A qcow2's header is known last, so digests are a second pass; it reads from the page cache, beside
                     // whatever else is still being written.
                     let (size, digests) = checksum::of_file(&temporary, algorithms)?;
-                    Ok(Artifact {
-                        format: output.format.clone(),
-                        temporary,
-                        path: output.path.clone(),
-                        size,
-                        digests,
-                    })
+                    Ok(Artifact { format: output.format.clone(), temporary, path: output.path.clone(), size, digests })
                 })
             })
             .collect();
@@ -186,10 +180,7 @@ mod tests {
     fn an_unknown_format_is_answered_with_near_names_and_the_list() {
         let error = find("qcow").unwrap_err();
         assert_eq!(error.near, ["qcow2"]);
-        assert_eq!(
-            error.to_string(),
-            "unknown format `qcow`; did you mean `qcow2`? kiln writes qcow2, raw, tar"
-        );
+        assert_eq!(error.to_string(), "unknown format `qcow`; did you mean `qcow2`? kiln writes qcow2, raw, tar");
         assert_eq!(find("zzzzzzz").unwrap_err().to_string(), "unknown format `zzzzzzz`; kiln writes qcow2, raw, tar");
     }
 
@@ -215,7 +206,10 @@ mod tests {
         std::fs::write(&raw, vec![7_u8; 100_000]).unwrap();
         let inputs = Inputs { raw: Some(raw.clone()), tree: root.join("tree") };
         let artifacts = write(&inputs, &outputs, &["md5".into(), "sha256".into()], Some(0), &Events::none()).unwrap();
-        assert_eq!(artifacts.iter().map(|artifact| artifact.format.as_str()).collect::<Vec<_>>(), ["tar", "raw", "qcow2"]);
+        assert_eq!(
+            artifacts.iter().map(|artifact| artifact.format.as_str()).collect::<Vec<_>>(),
+            ["tar", "raw", "qcow2"]
+        );
         assert_eq!(artifacts[1].temporary, raw);
         assert_eq!(artifacts[1].size, 100_000);
         assert_eq!(artifacts[0].digests.len(), 2);

@@ -183,8 +183,7 @@ impl Image {
         let table_offset = self.allocate(table, 1);
         let counts: Vec<u8> = self.counts.iter().flat_map(|count| count.to_be_bytes()).collect();
         self.write_at(&counts, first_block)?;
-        let entries: Vec<u8> =
-            (0..blocks).flat_map(|block| (first_block + block * CLUSTER).to_be_bytes()).collect();
+        let entries: Vec<u8> = (0..blocks).flat_map(|block| (first_block + block * CLUSTER).to_be_bytes()).collect();
         self.write_at(&entries, table_offset)?;
         Ok((table_offset, table as u32))
     }

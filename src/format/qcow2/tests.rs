@@ -108,8 +108,7 @@ proptest! {
 
 #[test]
 fn an_unreadable_disk_is_an_error_with_its_path() {
-    let error =
-        write(Utf8Path::new("/nonexistent/raw"), Utf8Path::new("/tmp/x"), &Options::default(), &Events::none())
-            .unwrap_err();
+    let error = write(Utf8Path::new("/nonexistent/raw"), Utf8Path::new("/tmp/x"), &Options::default(), &Events::none())
+        .unwrap_err();
     assert!(error.to_string().starts_with("cannot read /nonexistent/raw: "), "{error}");
 }
