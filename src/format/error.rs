@@ -1,0 +1,121 @@
+//! Why a format could not be written.
+//!
+//! In: what was attempted and on which path. Out: one error type for the room.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::NAMES;
+
+/// A format name that kiln does not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format `{name}`;{} kiln writes {}", suggestion(.near), NAMES.join(", "))]
+pub struct UnknownFormat {
+    /// The name.
+    pub name: String,
+    /// Known names that resemble it, the nearest first.
+    pub near: Vec<&'static str>,
+}
+
+fn suggestion(near: &[&str]) -> String {
+    match near {
+        [] => String::new(),
+        names => format!(" did you mean `{}`?", names.join("` or `")),
+    }
+}
+
+impl UnknownFormat {
+    /// Finds the known names that resemble `name`.
+    pub fn new(name: &str) -> Self {
+        let lower = name.to_lowercase();
+        let mut near: Vec<(f64, &'static str)> = NAMES
+            .into_iter()
+            .map(|known| (strsim::jaro_winkler(&lower, known), known))
+            .filter(|(likeness, _)| *likeness >= 0.75)
+            .collect();
+        near.sort_by(|left, right| right.0.total_cmp(&left.0));
+        Self { name: name.to_owned(), near: near.into_iter().map(|(_, known)| known).collect() }
+    }
+}
+
+/// Why an output could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// A name in the plan that is no format.
+    #[error(transparent)]
+    Unknown(#[from] UnknownFormat),
+    /// A digest that kiln does not know.
+    #[error("unknown checksum `{name}`; kiln computes md5, sha256")]
+    UnknownChecksum {
+        /// The name.
+        name: String,
+    },
+    /// The format is made from a raw image and there is none.
+    #[error("cannot write {format} without a disk image; ask for a disk layout, or for tar")]
+    NoRawImage {
+        /// The format.
+        format: &'static str,
+    },
+    /// The kernel refused something.
+    #[error("cannot {doing} {path}: {source}")]
+    Io {
+        /// What was attempted: `read`, `write`.
+        doing: &'static str,
+        /// On which file.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// An output's folder does not exist.
+    #[error("cannot write {path}: the folder {folder} does not exist; create it or choose another output with -o")]
+    NoFolder {
+        /// The output.
+        path: Utf8PathBuf,
+        /// Its folder.
+        folder: Utf8PathBuf,
+    },
+    /// An output's folder may not be written to.
+    #[error("cannot write {path}: the folder {folder} is not writable; choose another output with -o")]
+    NotWritable {
+        /// The output.
+        path: Utf8PathBuf,
+        /// Its folder.
+        folder: Utf8PathBuf,
+    },
+    /// An output's path is a folder.
+    #[error("cannot write {path}: it is a folder; choose another output with -o")]
+    IsFolder {
+        /// The output.
+        path: Utf8PathBuf,
+    },
+    /// Two outputs have one path.
+    #[error("two outputs would be written to {path}; name each format once")]
+    Twice {
+        /// The path.
+        path: Utf8PathBuf,
+    },
+    /// The image is larger than the format can hold.
+    #[error("cannot write {path}: a disk of {size} bytes is more than {format} can hold")]
+    TooLarge {
+        /// The output.
+        path: Utf8PathBuf,
+        /// The disk's size in bytes.
+        size: u64,
+        /// The format.
+        format: &'static str,
+    },
+    /// The compressor refused its input, or a part of the pipeline ended early; a defect in kiln.
+    #[error("cannot compress a cluster of {path}: {reason}; this is a defect in kiln, please report it")]
+    Compress {
+        /// The image being written.
+        path: Utf8PathBuf,
+        /// What the compressor said.
+        reason: String,
+    },
+}
+
+impl FormatError {
+    /// For `map_err`: what was attempted on which path.
+    pub(super) fn io(doing: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { doing, path: path.to_owned(), source }
+    }
+}
