@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::child::Site;
 use super::error::BuildError;
-use crate::boot;
+use crate::boot::{self, BootFiles};
 use crate::disk;
 use crate::event::{Artifact, Events};
 use crate::format;
@@ -22,7 +22,7 @@ pub struct Image<'a> {
     /// The finished tree.
     pub tree: &'a Utf8Path,
     /// What the boot loader's step made.
-    pub boot_files: Option<Utf8PathBuf>,
+    pub boot_files: Option<BootFiles>,
     /// Who is told.
     pub events: &'a Events,
 }
@@ -32,7 +32,7 @@ impl Image<'_> {
     pub fn write_disk(&self) -> Result<Option<Utf8PathBuf>, BuildError> {
         let mut needed = false;
         for output in &self.plan.outputs {
-            needed |= format::find(&output.format)?.needs_raw();
+            needed |= format::find(&output.format).map_err(format::FormatError::from)?.source == format::Source::Raw;
         }
         if !needed {
             return Ok(None);

@@ -4,6 +4,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::error::BuildError;
 use super::stack::{Laid, Place, Stack};
 use super::tidy;
-use crate::boot;
+use crate::boot::{self, BootFiles};
 use crate::disk::{self, layout::Layout};
 use crate::distro;
 use crate::event::Events;
@@ -30,7 +31,7 @@ pub struct Worker<'a> {
     events: &'a Events,
     /// State of the archive that the bootstrap saw: part of the key of whatever may install packages later.
     archive: OnceCell<String>,
-    boot_files: RefCell<Option<Utf8PathBuf>>,
+    boot_files: RefCell<Option<BootFiles>>,
 }
 
 impl<'a> Worker<'a> {
@@ -49,8 +50,8 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// The folder of what the boot loader's step made, when there was one.
-    pub fn boot_files(&self) -> Option<Utf8PathBuf> {
+    /// What the boot loader's step made, when there was one.
+    pub fn boot_files(&self) -> Option<BootFiles> {
         self.boot_files.borrow().clone()
     }
 
@@ -76,10 +77,10 @@ impl<'a> Worker<'a> {
             Action::BootLoader { kind } => {
                 let laid = stack.lay(&step.id, &[&step.inputs], |place| {
                     let chroot = Chroot::new(place.root);
-                    boot::configure(kind, &chroot, &self.layout, &self.plan.arch, place.files, self.events)?;
-                    Ok(())
+                    let made = boot::configure(kind, &chroot, &self.layout, &self.plan.arch, place.files, self.events)?;
+                    keep_boot_files(&made, place.files)
                 })?;
-                *self.boot_files.borrow_mut() = stack.files();
+                *self.boot_files.borrow_mut() = stack.files().map(|folder| kept_boot_files(&folder)).transpose()?;
                 Ok(laid)
             }
             Action::Tidy => stack.lay(&step.id, &[&step.inputs], |place| tidy::tidy(place.root)),
@@ -149,6 +150,30 @@ impl<'a> Worker<'a> {
             packages,
         }
     }
+}
+
+/// The name of the note of what the boot loader's step made, in the step's folder for side files.
+const BOOT_NOTE: &str = "boot.json";
+
+fn keep_boot_files(made: &BootFiles, folder: &Utf8Path) -> Result<(), BuildError> {
+    let note = folder.join(BOOT_NOTE);
+    let text = serde_json::to_vec(made).map_err(std::io::Error::from);
+    text.and_then(|text| fs::write(&note, text)).map_err(BuildError::system(format!("write {note}")))
+}
+
+/// Reads the note back. The folder has moved into the store since, and its files with it.
+fn kept_boot_files(folder: &Utf8Path) -> Result<BootFiles, BuildError> {
+    let note = folder.join(BOOT_NOTE);
+    let text = fs::read(&note).map_err(BuildError::system(format!("read {note}")))?;
+    let mut files: BootFiles = serde_json::from_slice(&text)
+        .map_err(std::io::Error::from)
+        .map_err(BuildError::system(format!("understand {note}")))?;
+    if let Some(bios) = &mut files.bios {
+        for path in [&mut bios.boot_image, &mut bios.core_image] {
+            *path = folder.join(path.file_name().unwrap_or_default());
+        }
+    }
+    Ok(files)
 }
 
 fn facts(plan: &Plan, layout: &Layout) -> Facts {

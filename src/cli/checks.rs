@@ -53,7 +53,7 @@ fn room(folder: &Utf8Path, needed: u64, what: &str, advice: &str) -> Result<(), 
 }
 
 fn tools(plan: &Plan) -> Result<(), String> {
-    if !plan.outputs.iter().any(|output| format::find(&output.format).is_ok_and(|format| format.needs_raw())) {
+    if !plan.outputs.iter().any(|output| format::find(&output.format).is_ok_and(|format| format.source == format::Source::Raw)) {
         return Ok(());
     }
     let config = disk::config::parse(&plan.disk.config, &plan.disk.origin).map_err(|error| error.to_string())?;

@@ -32,7 +32,7 @@ pub enum PlanError {
     Layout(#[from] disk::solve::LayoutError),
     /// A format that nobody knows.
     #[error(transparent)]
-    Format(#[from] format::FormatError),
+    Format(#[from] format::UnknownFormat),
     /// A file of an element cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
@@ -299,7 +299,7 @@ fn outputs(request: &Request) -> Result<Vec<Output>, PlanError> {
         .iter()
         .map(|name| {
             let format = format::find(name)?;
-            let path = Utf8PathBuf::from(format!("{}.{}", request.output, format.suffix()));
+            let path = Utf8PathBuf::from(format!("{}.{}", request.output, format.suffix));
             Ok(Output { format: name.clone(), path, compress: request.compress })
         })
         .collect()
