@@ -4,17 +4,19 @@
 //! holds what the step made beside the tree. A key is the chain of everything that can change the layer (`plan::key`), so equal
 //! keys mean equal layers. Not here: computing keys, mounting.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-/// The layers of a store.
+/// The layers of a store. As long as one lives, no other build removes layers.
 #[derive(Clone, Debug)]
 pub struct Layers {
     folder: Utf8PathBuf,
+    lock: Arc<File>,
 }
 
 /// What is known about a complete layer.
@@ -34,7 +36,9 @@ impl Layers {
     pub fn open(root: &Utf8Path) -> io::Result<Self> {
         let folder = root.join("layers");
         fs::create_dir_all(&folder)?;
-        Ok(Self { folder })
+        let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+        lock.lock_shared()?;
+        Ok(Self { folder, lock: Arc::new(lock) })
     }
 
     /// The folder that holds the layers; a layer's name in it is its key.
@@ -46,7 +50,7 @@ impl Layers {
     pub fn find(&self, key: &str) -> Option<LayerNote> {
         let note = self.note(key);
         let found = serde_json::from_slice(&fs::read(&note).ok()?).ok()?;
-        if let Ok(file) = fs::File::options().append(true).open(&note) {
+        if let Ok(file) = File::options().append(true).open(&note) {
             let _ = file.set_modified(SystemTime::now());
         }
         self.folder.join(key).is_dir().then_some(found)
@@ -78,8 +82,12 @@ impl Layers {
         fs::rename(unfinished, self.note(key))
     }
 
-    /// Removes the layers used longest ago until at most `limit` bytes are left; never one in `keep`. Says how many went.
+    /// Removes the layers used longest ago until at most `limit` bytes are left; never one in `keep`, and none while another
+    /// build uses the store. Says how many went.
     pub fn prune(&self, limit: u64, keep: &[String]) -> usize {
+        if self.lock.try_lock().is_err() {
+            return 0;
+        }
         let mut layers: Vec<(SystemTime, String, u64)> = Vec::new();
         for entry in self.folder.read_dir_utf8().into_iter().flatten().flatten() {
             let Some(key) = entry.file_name().strip_suffix(".json") else { continue };
@@ -157,11 +165,21 @@ mod tests {
         let (_keep, root, layers) = layers();
         for (age, key) in [(300, "aa"), (200, "bb"), (100, "cc")] {
             insert(&layers, &root, key, 1000);
-            let file = fs::File::options().append(true).open(layers.note(key)).unwrap();
+            let file = File::options().append(true).open(layers.note(key)).unwrap();
             file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
         }
         assert_eq!(layers.prune(2000, &["aa".into()]), 1);
         let left: Vec<bool> = ["aa", "bb", "cc"].iter().map(|key| layers.folder().join(key).exists()).collect();
         assert_eq!(left, [true, false, true]);
+    }
+
+    #[test]
+    fn nothing_is_pruned_while_another_build_uses_the_store() {
+        let (_keep, root, layers) = layers();
+        insert(&layers, &root, "aa", 1000);
+        let other = Layers::open(&root).unwrap();
+        assert_eq!(layers.prune(0, &[]), 0);
+        drop(other);
+        assert_eq!(layers.prune(0, &[]), 1);
     }
 }
