@@ -11,6 +11,8 @@ pub mod manifest;
 pub mod model;
 mod nearest;
 pub mod option;
+#[cfg(test)]
+mod own;
 pub mod packages;
 pub mod pkg_map;
 pub mod resolve;

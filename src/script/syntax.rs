@@ -166,7 +166,8 @@ pub fn read(file: &str, text: &str) -> Result<Source, Diagnostic> {
     for statement in ast.statements() {
         declaration(&mut source, statement)?;
     }
-    for function in ast.iter_functions() {
+    // closures are functions too, under made-up names
+    for function in ast.iter_functions().filter(|function| !function.name.starts_with("anon$")) {
         source.functions.push(Function {
             name: function.name.into(),
             parameters: function.params.iter().map(|name| (*name).to_string()).collect(),
@@ -387,6 +388,12 @@ mod tests {
         assert_eq!(pointed_at(&error), "=");
         assert!(read("x", "fn f() { eval(\"1\") }").is_err());
         assert!(read("x", "fn f() {").is_err());
+    }
+
+    #[test]
+    fn closures_are_not_functions_of_the_file() {
+        let source = read("x", "fn f(image) { g(|| image.a()); }\nfn g(x) { x.call() }").unwrap();
+        assert_eq!(source.functions.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["f", "g"]);
     }
 
     #[test]
