@@ -1,1 +1,2 @@
 //! Words in.
+pub mod boot;
