@@ -7,6 +7,9 @@ use regex::bytes::Regex;
 /// How much of the console a pattern can see, bytes.
 const KEPT: usize = 16 * 1024;
 
+/// How much of a line an error shows, characters. A menu draws a whole screen without a line end.
+const LINE: usize = 120;
+
 /// Reads a console.
 #[derive(Clone, Debug, Default)]
 pub struct Console {
@@ -50,10 +53,13 @@ impl Console {
         self.text.windows(words.len()).any(|window| window == words.as_bytes())
     }
 
-    /// The last line that is not empty.
+    /// The end of the last line that is not empty, without runs of blanks.
     pub fn last_line(&self) -> String {
         let text = String::from_utf8_lossy(&self.text);
-        text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+        let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let before = words.chars().count().saturating_sub(LINE);
+        words.chars().skip(before).collect()
     }
 
     fn is_text(&mut self, byte: u8) -> bool {
