@@ -3,6 +3,7 @@
 //! In: a command or a wish for isolation. Out: a finished command, a mounted tree, a folder that cleans itself up.
 //! Not here: what the commands mean.
 
+pub mod child;
 pub mod chroot;
 pub mod command;
 pub mod init;
