@@ -5,3 +5,4 @@
 
 pub mod chroot;
 pub mod command;
+pub mod mount;
