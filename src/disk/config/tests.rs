@@ -77,7 +77,7 @@ fn errors_name_the_node_and_the_place_and_what_is_valid() {
         ("- mkfs: { type: ext4 }".into(), vec!["`name` is missing"]),
         (DEFAULT.replace("image0", "image0\n    block_size: 1024"), vec!["neither 512 nor 4096"]),
         (DEFAULT.replace("mkfs_root", "r"), vec!["mkfs `r`: `type` is missing"]),
-        (DEFAULT.replace("mkfs_root", "image0"), vec!["already taken in line"]),
+        (DEFAULT.replace("mkfs_root", "image0\n      type: ext4"), vec!["already taken in line"]),
         (DEFAULT.replace("mkfs_root", "mkfs_root\n      base: nowhere"), vec!["base `nowhere`", "`image0`"]),
         (format!("{DEFAULT}- mkfs: {{ base: image0, type: ext4 }}"), vec!["`image0` is already used by `mkfs_root`"]),
         (DEFAULT.replace("mount_point: /", "mount_point: boot"), vec!["`boot` is not a mount point"]),
@@ -115,5 +115,5 @@ fn boot_label_falls_back_to_the_name_and_is_empty_without_boot() {
 fn unknown_keys_are_warned_of() {
     let config = parse(&DEFAULT.replace("options:", "option:"), "x").unwrap();
     assert_eq!(config.warnings.len(), 1);
-    assert!(config.warnings[0].contains("line 9") && config.warnings[0].contains("`option`"), "{:?}", config.warnings);
+    assert!(config.warnings[0].contains("line 8") && config.warnings[0].contains("`option`"), "{:?}", config.warnings);
 }

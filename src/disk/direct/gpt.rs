@@ -12,13 +12,20 @@ use gpt::partition_types::{OperatingSystem, Type};
 use uuid::Uuid;
 
 use super::DiskError;
+use super::mbr::chs;
 use crate::disk::layout::{Disk, PartitionKind};
 
 /// Writes the protective MBR and both tables.
 pub(super) fn write(disk: &Disk, guid: Uuid, file: &mut File, image: &Utf8Path) -> Result<(), DiskError> {
     let failed = |source| DiskError::Gpt { image: image.to_owned(), source: Box::new(source) };
     let sector = u64::from(disk.sector_size);
-    let mbr = ProtectiveMBR::with_lb_size(u32::try_from(disk.size / sector - 1).unwrap_or(u32::MAX));
+    let last = u32::try_from(disk.size / sector - 1).unwrap_or(u32::MAX);
+    let mut mbr = ProtectiveMBR::with_lb_size(last);
+    if let Some(mut record) = mbr.partition(0) {
+        // sgdisk names the last sector in CHS where CHS can.
+        [record.end_head, record.end_sector, record.end_track] = chs(last);
+        mbr.set_partition(0, record);
+    }
     mbr.overwrite_lba0(file).map_err(|error| failed(gpt::GptError::Io(std::io::Error::other(error))))?;
     let block = if disk.sector_size == 4096 { LogicalBlockSize::Lb4096 } else { LogicalBlockSize::Lb512 };
     let config = GptConfig::new().writable(true).logical_block_size(block);

@@ -75,7 +75,7 @@ fn entry(partition: &Partition, sector: u64, origin: u64) -> [u8; 16] {
 }
 
 /// Head, sector with the cylinder's high bits, cylinder; the largest address when it does not fit.
-fn chs(lba: u32) -> [u8; 3] {
+pub(super) fn chs(lba: u32) -> [u8; 3] {
     let (cylinder, rest) = (lba / (HEADS * SECTORS), lba % (HEADS * SECTORS));
     if cylinder > 1023 {
         return [0xfe, 0xff, 0xff];

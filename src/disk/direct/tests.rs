@@ -74,7 +74,7 @@ fn an_mbr_image_passes_sfdisk_and_e2fsck_and_holds_the_tree() {
     let (layout, image) = fixture.write(MBR, 256 << 20, "mbr.raw").unwrap();
     assert!(run(&["sfdisk", "-V", image.as_str()]).contains("No errors detected"));
     check_ext(&image, &layout);
-    assert!(debugfs(&image, &layout, "/", "cat /etc/hostname").ends_with("baked\n"));
+    assert!(debugfs(&image, &layout, "/", "cat /etc/hostname").contains("baked\n"));
     assert!(debugfs(&image, &layout, "/", "stat /bin").contains("Fast link dest: \"usr/bin\""));
     assert!(debugfs(&image, &layout, "/", "stat /usr/bin/same").contains("Links: 2"));
     assert!(debugfs(&image, &layout, "/", "stat /boot/efi/EFI/BOOT/BOOTX64.EFI").contains("Size: 200000"));
@@ -123,7 +123,7 @@ fn the_esp_is_filled_from_its_folder_which_is_empty_on_the_root() {
     let (part, whole) = (fixture.path("esp"), std::fs::read(&image).unwrap());
     std::fs::write(&part, &whole[esp.start as usize..(esp.start + esp.size) as usize]).unwrap();
     let report = run(&["fsck.vfat", "-n", "-v", part.as_str()]);
-    assert!(report.contains("32 bits") || report.contains("FAT32"), "{report}");
+    assert!(report.contains("32 bit entries"), "{report}");
     let listing = run(&["mdir", "-i", part.as_str(), "-/", "-b", "::"]);
     assert!(listing.contains("EFI/BOOT/BOOTX64.EFI") && listing.contains("A longer name.txt"), "{listing}");
     // The tree itself is as it was.
