@@ -8,6 +8,7 @@ pub mod chroot;
 pub mod command;
 pub mod init;
 pub mod isolation;
+pub mod mount;
 pub mod overlay;
 pub mod seccomp;
 pub mod work_folder;

@@ -1,0 +1,109 @@
+//! Why an image was not written.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::disk::image_size::UsageError;
+use crate::disk::size::human;
+use crate::sandbox::command::CommandError;
+
+/// Why an image was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// The layout has no such disk.
+    #[error("the layout has no disk `{disk}`")]
+    NoDisk {
+        /// Its name.
+        disk: String,
+    },
+    /// A type that cannot be written.
+    #[error("mkfs `{node}`: {kind} cannot be written in this version; use one of {supported}")]
+    Unsupported {
+        /// The node.
+        node: String,
+        /// Its type.
+        kind: String,
+        /// What works.
+        supported: &'static str,
+    },
+    /// The content is larger than its file system.
+    #[error(
+        "the content of {mount_point} does not fit: it takes {} and its file system `{node}` has {}; make the image at least {} larger with --image-size, or the partition if it has a fixed size",
+        human(*.used), human(*.size), human(*.missing)
+    )]
+    DoesNotFit {
+        /// The node.
+        node: String,
+        /// Where it is mounted.
+        mount_point: String,
+        /// Bytes of the content.
+        used: u64,
+        /// Bytes of the file system.
+        size: u64,
+        /// Bytes by which it should grow.
+        missing: u64,
+    },
+    /// The operating system refused something.
+    #[error("cannot {what} {path}: {source}")]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// On which file.
+        path: Utf8PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A mount point leads out of the tree.
+    #[error(
+        "mount point {point}: {path} in the image is not a folder; remove it from the image or choose another mount point"
+    )]
+    NotAFolder {
+        /// The mount point.
+        point: String,
+        /// The part of it that is something else.
+        path: Utf8PathBuf,
+    },
+    /// FAT knows folders and files only.
+    #[error("{path} cannot be stored on the FAT file system `{node}`: {why}")]
+    NotForFat {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The node.
+        node: String,
+        /// Why.
+        why: String,
+    },
+    /// Writing the partition table failed.
+    #[error("cannot write the partition table of {image}: {source}")]
+    Gpt {
+        /// The image.
+        image: Utf8PathBuf,
+        /// Why.
+        source: Box<gpt::GptError>,
+    },
+    /// A partition or file system has a shape that its format cannot hold.
+    #[error("mkfs `{node}`: {why}")]
+    Shape {
+        /// The node.
+        node: String,
+        /// Why.
+        why: String,
+    },
+    /// mke2fs failed.
+    #[error("cannot make the file system `{node}`: {source}")]
+    Mkfs {
+        /// The node.
+        node: String,
+        /// Why.
+        source: CommandError,
+    },
+    /// The tree could not be measured.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+}
+
+impl DiskError {
+    /// Wraps the error of `what` was attempted on `path`.
+    pub(super) fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { what, path: path.to_owned(), source }
+    }
+}

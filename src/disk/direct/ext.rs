@@ -1,0 +1,91 @@
+//! ext2, ext3 and ext4, filled from the tree by `mke2fs -d` straight into their place in the image.
+
+use super::{DiskError, Job};
+use crate::disk::image_size::usage_without;
+use crate::sandbox::command::{Command, CommandError};
+use crate::sandbox::mount::seeing_only;
+
+const MIB: u64 = 1 << 20;
+
+/// Makes and fills the file system.
+pub(super) fn write(job: &Job<'_>) -> Result<(), DiskError> {
+    let (content, others) = (job.content(), job.others());
+    let mut command = Command::new(arguments(job));
+    if let Some(time) = job.time {
+        // The first is older than the second.
+        let time = time.to_string();
+        command = command.env("E2FSPROGS_FAKE_TIME", &time).env("SOURCE_DATE_EPOCH", &time);
+    }
+    let ended = match &content {
+        None => command.check(job.events),
+        // mke2fs cannot leave anything out and walks into mounts, so it gets a view without them.
+        Some(content) => match seeing_only(content, &others, || command.check(job.events)) {
+            Ok(ended) => ended,
+            // Without the right to mount, the tree is taken as it is when nothing has to be hidden.
+            Err(_) if others.iter().all(|folder| is_empty(folder)) => command.check(job.events),
+            Err(error) => return Err(DiskError::io("hide the content of other file systems in", content)(error)),
+        },
+    };
+    ended.map(|_| ()).map_err(|source| explain(job, source))
+}
+
+fn arguments(job: &Job<'_>) -> Vec<String> {
+    let filesystem = job.filesystem;
+    let uuid = filesystem.uuid.to_string();
+    let mut extended = vec![
+        format!("offset={}", filesystem.start),
+        format!("hash_seed={uuid}"),
+        "root_owner=0:0".into(),
+        "lazy_itable_init=1".into(),
+        "lazy_journal_init=1".into(),
+        // The image is new: there is nothing to discard.
+        "nodiscard".into(),
+    ];
+    let mut options = Vec::new();
+    let mut words = filesystem.options.iter();
+    while let Some(word) = words.next() {
+        // The last -E counts, so all have to be one.
+        match word.strip_prefix("-E") {
+            Some("") => extended.extend(words.next().cloned()),
+            Some(value) => extended.push(value.to_owned()),
+            None => options.push(word.clone()),
+        }
+    }
+    let mut argv: Vec<String> = ["mke2fs", "-q", "-F", "-t", &filesystem.kind].map(str::to_owned).into();
+    argv.extend(options);
+    argv.extend(["-L".into(), filesystem.label.clone(), "-U".into(), uuid, "-E".into(), extended.join(",")]);
+    if let Some(content) = job.content() {
+        argv.extend(["-d".into(), content.into_string()]);
+    }
+    argv.extend([job.image.to_string(), format!("{}K", filesystem.size / 1024)]);
+    argv
+}
+
+/// Says how much is missing when the content was too large.
+fn explain(job: &Job<'_>, source: CommandError) -> DiskError {
+    let text = source.to_string();
+    let full = ["Could not allocate", "No space left", "No free", "too big for filesystem"]
+        .iter()
+        .any(|sign| text.contains(sign));
+    let filesystem = job.filesystem;
+    if let (true, Some(content)) = (full, job.content())
+        && let Ok(used) = usage_without(&content, &job.others())
+    {
+        let used = used * 1024;
+        // What DIB would have given it: a third of the result is for inodes, the journal and the user.
+        let needed = (used as f64 / 0.6) as u64 + 64 * MIB;
+        let missing = needed.saturating_sub(filesystem.size).max(64 * MIB).next_multiple_of(MIB);
+        return DiskError::DoesNotFit {
+            node: filesystem.name.clone(),
+            mount_point: filesystem.mount_point.clone().unwrap_or_default(),
+            used,
+            size: filesystem.size,
+            missing,
+        };
+    }
+    DiskError::Mkfs { node: filesystem.name.clone(), source }
+}
+
+fn is_empty(folder: &camino::Utf8Path) -> bool {
+    folder.read_dir_utf8().is_ok_and(|mut entries| entries.next().is_none())
+}

@@ -1,0 +1,57 @@
+//! /etc/fstab.
+//!
+//! In: a solved layout. Out: the file's text, line for line as DIB writes it: `LABEL=`, mount point, type, options, dump
+//! frequency, check order, in the order of mounting. Not here: writing it into the tree.
+
+use super::layout::Layout;
+
+/// The lines of the file systems that have an entry.
+pub fn text(layout: &Layout) -> String {
+    let line = |filesystem: &super::layout::FileSystem| {
+        let (entry, point) = (filesystem.fstab.as_ref()?, filesystem.mount_point.as_deref()?);
+        let (label, point) = (escaped(&filesystem.label), escaped(point));
+        let (kind, options, dump, pass) = (&filesystem.kind, &entry.options, entry.dump_freq, entry.fsck_passno);
+        Some(format!("LABEL={label} {point} {kind} {options} {dump} {pass}\n"))
+    };
+    layout.filesystems.iter().filter_map(line).collect()
+}
+
+/// fstab(5) writes white space in octal. DIB leaves it as it is, which no reader of the file understands.
+fn escaped(field: &str) -> String {
+    field.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::disk::{config, solve};
+
+    #[test]
+    fn lines_are_in_mount_order_and_swap_is_last_and_fixed() {
+        let yaml = "
+- local_loop: { name: image0, size: 4GiB }
+- partitioning:
+    base: image0
+    label: gpt
+    partitions:
+    - name: swap
+      type: 8200
+      size: 1GiB
+      mkfs: { type: swap, mount: { mount_point: none, fstab: { options: ignored } } }
+    - name: var log
+      size: 1GiB
+      mkfs: { type: ext4, name: v, label: var log, mount: { mount_point: /var, fstab: { dump-freq: 1 } } }
+    - name: data
+      size: 10MiB
+      mkfs: { type: ext4, mount: { mount_point: /data } }
+    - name: root
+      size: 100%
+      mkfs: { name: mkfs_root, mount: { mount_point: /, fstab: { options: 'noatime,discard', fsck-passno: 1 } } }
+";
+        let config = config::parse(yaml, "x").unwrap();
+        let layout = solve::solve(&config, &solve::tests::parameters(), 0, "seed").unwrap();
+        let expected = "LABEL=cloudimg-rootfs / ext4 noatime,discard 0 1\n\
+                        LABEL=var\\040log /var ext4 defaults 1 2\n\
+                        LABEL=mkfs_swap none swap sw 0 0\n";
+        assert_eq!(super::text(&layout), expected);
+    }
+}

@@ -1,0 +1,98 @@
+//! Why a description has no solution.
+
+use crate::disk::config::LabelError;
+use crate::disk::size::human;
+
+/// Why a description has no solution.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LayoutError {
+    /// Neither the description nor the request says how large a disk is.
+    #[error("disk `{disk}` has no size; set --image-size or `size` of its local_loop")]
+    NoSize {
+        /// The disk.
+        disk: String,
+    },
+    /// A partition is larger than what is left.
+    #[error(
+        "partition `{partition}` on `{disk}` needs {}, but only {} of {} are left; set --image-size to at least {}",
+        human(*.needed), human(*.free), human(*.size), human((.size + .needed - .free).next_multiple_of(1 << 20))
+    )]
+    TooSmall {
+        /// The partition.
+        partition: String,
+        /// Its disk.
+        disk: String,
+        /// Bytes it needs.
+        needed: u64,
+        /// Bytes left for it.
+        free: u64,
+        /// Bytes of the disk.
+        size: u64,
+    },
+    /// A size that rounds to nothing.
+    #[error("partition `{partition}` on `{disk}` would be empty: {} are left for it, and sizes are whole {unit}", human(*.size))]
+    Empty {
+        /// The partition.
+        partition: String,
+        /// Its disk.
+        disk: String,
+        /// Bytes before rounding.
+        size: u64,
+        /// What is counted: `MiB`, `sectors`.
+        unit: &'static str,
+    },
+    /// An MBR has four slots.
+    #[error(
+        "the MBR of `{disk}` has four places: at most four primary partitions, or three and any number of logical ones (those without the flag `primary`); here are {primary} primary and {logical} logical; use `label: gpt` for more"
+    )]
+    TooManyPrimaries {
+        /// The disk.
+        disk: String,
+        /// Primary partitions.
+        primary: usize,
+        /// Logical partitions.
+        logical: usize,
+    },
+    /// A GPT has 128 entries.
+    #[error("`{disk}` has {count} partitions; a GPT holds at most 128")]
+    TooManyEntries {
+        /// The disk.
+        disk: String,
+        /// Partitions.
+        count: usize,
+    },
+    /// MBR sector numbers have 32 bits.
+    #[error("`{disk}` has {}, more than the 2^32 sectors an MBR can number; use `label: gpt`", human(*.size))]
+    TooLargeForMbr {
+        /// The disk.
+        disk: String,
+        /// Bytes of the disk.
+        size: u64,
+    },
+    /// A label does not fit the file system that the request chose.
+    #[error("mkfs `{node}`: {source}; set a shorter `label`")]
+    Label {
+        /// The node.
+        node: String,
+        /// Why.
+        source: LabelError,
+    },
+    /// Two file systems with one label: fstab could not tell them apart.
+    #[error("mkfs `{node}`: label `{label}` is already that of `{other}`; labels are unique")]
+    SameLabel {
+        /// The node.
+        node: String,
+        /// The label.
+        label: String,
+        /// Who has it.
+        other: String,
+    },
+    /// A file system on something that is not in the layout.
+    #[error("mkfs `{node}`: there is no disk or partition `{base}`")]
+    NoBase {
+        /// The node.
+        node: String,
+        /// Its base.
+        base: String,
+    },
+}

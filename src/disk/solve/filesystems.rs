@@ -1,0 +1,114 @@
+//! Gives every file system its place, type, label, identifier and options.
+
+use std::collections::HashMap;
+
+use super::error::LayoutError;
+use super::identity::Identity;
+use crate::disk::config::{self, Config, Mkfs, ROOT};
+use crate::disk::layout::{Disk, FileSystem, FstabEntry};
+use crate::plan::DiskParameters;
+
+const MIB: u64 = 1 << 20;
+
+/// Label of the file system mounted at `/` (DIB's `root-label`).
+pub fn root_label(config: &Config, parameters: &DiskParameters) -> String {
+    config.filesystem_at("/").map_or_else(String::new, |root| label(root, kind(root, parameters), parameters))
+}
+
+pub(super) fn place(
+    config: &Config,
+    parameters: &DiskParameters,
+    disks: &[Disk],
+    identity: &Identity,
+) -> Result<Vec<FileSystem>, LayoutError> {
+    let mut filesystems = Vec::new();
+    let mut labels: HashMap<String, String> = HashMap::new();
+    for node in &config.filesystems {
+        let filesystem = filesystem(config, parameters, disks, identity, node)?;
+        let (label, node) = (filesystem.label.clone(), node.name.clone());
+        if let Some(other) = labels.insert(label.clone(), node.clone()) {
+            return Err(LayoutError::SameLabel { node, label, other });
+        }
+        filesystems.push(filesystem);
+    }
+    // Bytewise, as DIB: parents before children, swap's `none` after every path. Those without a mount point come last.
+    let order = |filesystem: &FileSystem| (filesystem.mount_point.is_none(), filesystem.mount_point.clone());
+    filesystems.sort_by_key(order);
+    Ok(filesystems)
+}
+
+fn filesystem(
+    config: &Config,
+    parameters: &DiskParameters,
+    disks: &[Disk],
+    identity: &Identity,
+    node: &Mkfs,
+) -> Result<FileSystem, LayoutError> {
+    let kind = kind(node, parameters).to_owned();
+    let label = config::check_label(&kind, &label(node, &kind, parameters))
+        .map_err(|source| LayoutError::Label { node: node.name.clone(), source })?;
+    let place = disks.iter().find_map(|disk| {
+        let partition = disk.partitions.iter().find(|partition| partition.name == node.base);
+        let whole = (disk.name == node.base).then_some((disk, None, 0, disk.size));
+        partition.map(|found| (disk, Some(found.number), found.start, found.size)).or(whole)
+    });
+    let (disk, partition, start, size) =
+        place.ok_or_else(|| LayoutError::NoBase { node: node.name.clone(), base: node.base.clone() })?;
+    let mount = config.mounts.iter().find(|mount| mount.base == node.name);
+    let fstab = mount.and_then(|mount| config.fstab.iter().find(|fstab| fstab.base == mount.name));
+    let fstab = fstab.map(|fstab| match kind.as_str() {
+        "swap" => FstabEntry { options: "sw".into(), dump_freq: 0, fsck_passno: 0 },
+        _ => fstab.entry.clone(),
+    });
+    Ok(FileSystem {
+        name: node.name.clone(),
+        disk: disk.name.clone(),
+        partition,
+        start,
+        size,
+        label,
+        uuid: node.uuid.unwrap_or_else(|| identity.uuid("filesystem", &node.name)),
+        options: options(node, &kind, size, parameters),
+        kind,
+        mount_point: mount.map(|mount| mount.mount_point.clone()),
+        fstab,
+    })
+}
+
+fn kind<'a>(node: &'a Mkfs, parameters: &'a DiskParameters) -> &'a str {
+    node.kind.as_deref().unwrap_or(&parameters.root_fs_type)
+}
+
+fn label(node: &Mkfs, kind: &str, parameters: &DiskParameters) -> String {
+    match (&node.label, &parameters.root_label) {
+        (Some(label), _) => label.clone(),
+        (None, Some(label)) if node.name == ROOT => label.clone(),
+        (None, None) if node.name == ROOT && kind == "xfs" => "img-rootfs".into(),
+        (None, None) if node.name == ROOT => "cloudimg-rootfs".into(),
+        (None, _) => node.name.clone(),
+    }
+}
+
+/// The words for its mkfs: the node's own; for the root else DIB's for ext4, and the request's.
+fn options(node: &Mkfs, kind: &str, size: u64, parameters: &DiskParameters) -> Vec<String> {
+    if let Some(options) = &node.options {
+        return options.clone();
+    }
+    let mut options = Vec::new();
+    if node.name == ROOT {
+        if kind == "ext4" {
+            let journal = journal_mib(size, parameters.journal_size);
+            options.extend(["-i".into(), "4096".into(), "-J".into(), format!("size={journal}")]);
+        }
+        options.extend(parameters.mkfs_options.iter().cloned());
+        if let Some(resize) = parameters.max_online_resize.filter(|_| kind == "ext4") {
+            options.extend(["-E".into(), format!("resize={}K", resize / 1024)]);
+        }
+    }
+    options
+}
+
+/// A journal may not fill a small file system: mke2fs refuses more than about half, an eighth leaves room for files.
+fn journal_mib(size: u64, wanted: u64) -> u64 {
+    wanted.min(size / 8).div_ceil(MIB).max(1)
+}

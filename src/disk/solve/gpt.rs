@@ -1,0 +1,47 @@
+//! Places partitions in a GUID partition table, as DIB and sgdisk do.
+//!
+//! DIB keeps 2 MiB for the two tables and hands sgdisk whole MiB; sgdisk begins at 1 MiB and aligns to it. What DIB subtracts
+//! from the free space is the size before rounding.
+
+use super::error::LayoutError;
+use super::identity::Identity;
+use crate::disk::config::Partitioning;
+use crate::disk::layout::{Disk, Partition, Table};
+
+const MIB: u64 = 1 << 20;
+/// Kept for the tables at both ends.
+const KEPT: u64 = 2 * MIB;
+/// Entries of a table.
+const ENTRIES: usize = 128;
+
+pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) -> Result<(), LayoutError> {
+    if table.partitions.len() > ENTRIES {
+        return Err(LayoutError::TooManyEntries { disk: disk.name.clone(), count: table.partitions.len() });
+    }
+    disk.table = Some(Table::Gpt { guid: identity.uuid("disk", &disk.name) });
+    let (mut free, mut start) = (disk.size.saturating_sub(KEPT), MIB);
+    for (number, partition) in (1..).zip(&table.partitions) {
+        let wanted = partition.size.of(free);
+        if wanted > free {
+            let (partition, name) = (partition.name.clone(), disk.name.clone());
+            return Err(LayoutError::TooSmall { partition, disk: name, needed: wanted, free, size: disk.size });
+        }
+        let size = wanted / MIB * MIB;
+        if size == 0 {
+            let (partition, name) = (partition.name.clone(), disk.name.clone());
+            return Err(LayoutError::Empty { partition, disk: name, size: wanted, unit: "MiB" });
+        }
+        disk.partitions.push(Partition {
+            number,
+            name: partition.name.clone(),
+            start,
+            size,
+            kind: partition.kind,
+            boot: false,
+            guid: Some(identity.uuid("partition", &format!("{}/{}", disk.name, partition.name))),
+        });
+        start += size;
+        free -= wanted;
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Places partitions in a DOS partition table, as DIB does.
+//!
+//! The first partition begins one alignment unit into the disk, one unit is kept at its end. The first logical partition
+//! opens an extended one that takes the rest of the disk; each logical one has its EBR one unit before its data.
+
+use super::error::LayoutError;
+use super::identity::Identity;
+use crate::disk::config::Partitioning;
+use crate::disk::layout::{Disk, Partition, PartitionKind, Table};
+
+/// Type of an extended partition with LBA addressing.
+pub(in crate::disk) const EXTENDED: u8 = 0x0f;
+
+pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) -> Result<(), LayoutError> {
+    let sector = u64::from(disk.sector_size);
+    let logical = table.partitions.iter().filter(|partition| !partition.primary).count();
+    let primary = table.partitions.len() - logical;
+    if primary + usize::from(logical > 0) > 4 {
+        return Err(LayoutError::TooManyPrimaries { disk: disk.name.clone(), primary, logical });
+    }
+    if disk.size / sector > u64::from(u32::MAX) {
+        return Err(LayoutError::TooLargeForMbr { disk: disk.name.clone(), size: disk.size });
+    }
+    disk.table = Some(Table::Mbr { disk_id: identity.disk_id(&disk.name) });
+    let mut next = table.align;
+    let mut numbers = 1..;
+    let mut logical_numbers = 5..;
+    let mut extended = false;
+    for partition in &table.partitions {
+        if !partition.primary && !extended {
+            extended = true;
+            disk.partitions.push(Partition {
+                number: numbers.next().unwrap_or_default(),
+                name: format!("{}-extended", table.name),
+                start: next,
+                size: disk.size.saturating_sub(next),
+                kind: PartitionKind::Mbr(EXTENDED),
+                boot: false,
+                guid: None,
+            });
+        }
+        // Before the EBR takes its unit: what DIB calls free, and why it keeps a unit at the end.
+        let free = disk.size.saturating_sub(next + table.align);
+        let wanted = partition.size.of(free);
+        let size = wanted / sector * sector;
+        let start = if partition.primary { next } else { next + table.align };
+        if wanted > free {
+            let (partition, name) = (partition.name.clone(), disk.name.clone());
+            return Err(LayoutError::TooSmall { partition, disk: name, needed: wanted, free, size: disk.size });
+        }
+        if size == 0 {
+            let (partition, name) = (partition.name.clone(), disk.name.clone());
+            return Err(LayoutError::Empty { partition, disk: name, size: wanted, unit: "sectors" });
+        }
+        let number = if partition.primary { numbers.next() } else { logical_numbers.next() };
+        disk.partitions.push(Partition {
+            number: number.unwrap_or_default(),
+            name: partition.name.clone(),
+            start,
+            size,
+            kind: partition.kind,
+            boot: partition.boot,
+            guid: None,
+        });
+        next = (start + size).next_multiple_of(table.align);
+    }
+    Ok(())
+}

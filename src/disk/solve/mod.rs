@@ -1,0 +1,50 @@
+//! From a description to offsets.
+//!
+//! In: a checked [`Config`], the request's parameters, a size and a seed. Out: a [`Layout`]: numbers, offsets, types, labels and
+//! identifiers, as DIB's partitioning and sgdisk would place them (contract §5.5). Pure arithmetic. Not here: writing.
+
+mod error;
+mod filesystems;
+mod gpt;
+mod identity;
+mod mbr;
+
+use super::config::{Config, TableKind};
+use super::layout::{Disk, Layout};
+use crate::plan::DiskParameters;
+pub use error::LayoutError;
+pub use filesystems::root_label;
+use identity::Identity;
+pub(super) use mbr::EXTENDED;
+
+/// Solves `config`. `image_size` (bytes) is the size of every disk that names none; identifiers follow from `seed`.
+///
+/// # Errors
+/// When something does not fit, a table cannot hold it, or labels clash.
+pub fn solve(config: &Config, parameters: &DiskParameters, image_size: u64, seed: &str) -> Result<Layout, LayoutError> {
+    let identity = Identity::new(seed);
+    let mut disks = Vec::new();
+    for image in &config.loops {
+        let sector = u64::from(image.block_size);
+        let size = image.size.unwrap_or(image_size) / sector * sector;
+        if size == 0 {
+            return Err(LayoutError::NoSize { disk: image.name.clone() });
+        }
+        let mut disk =
+            Disk { name: image.name.clone(), size, sector_size: image.block_size, table: None, partitions: Vec::new() };
+        if let Some(table) = config.tables.iter().find(|table| table.base == image.name) {
+            match table.label {
+                TableKind::Mbr => mbr::place(&mut disk, table, &identity)?,
+                TableKind::Gpt => gpt::place(&mut disk, table, &identity)?,
+            }
+        }
+        disks.push(disk);
+    }
+    // The primary disk first, whatever its place in the description.
+    disks.sort_by_key(|disk| disk.name != "image0");
+    let filesystems = filesystems::place(config, parameters, &disks, &identity)?;
+    Ok(Layout { disks, filesystems })
+}
+
+#[cfg(test)]
+pub(in crate::disk) mod tests;

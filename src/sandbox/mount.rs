@@ -1,0 +1,38 @@
+//! Mounts that only one piece of work sees.
+//!
+//! In: what to hide in a tree, and the work. Out: the work's result. The mounts are made in a namespace of the work's own thread
+//! and vanish with it, however it ends; commands that it starts inherit them. Needs no privilege beyond what the builder has
+//! on every rung (a mount namespace that it owns). Not here: what a command inside the image sees (`chroot`).
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::thread;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+/// Runs `work` while `tree` shows only its own file system (no mounts below it) and the folders `hidden` (paths in it, parents
+/// first) appear empty, with owner, mode and time unchanged.
+///
+/// # Errors
+/// When a mount namespace or a mount is refused.
+pub fn seeing_only<T: Send>(tree: &Utf8Path, hidden: &[Utf8PathBuf], work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let private = || {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        // Not recursive: what is mounted below the tree is not in the bind.
+        mount(Some(tree.as_std_path()), tree.as_std_path(), none, MsFlags::MS_BIND, none)?;
+        for folder in hidden {
+            let before = std::fs::metadata(folder)?;
+            let data = format!("mode={:o},uid={},gid={},size=4k", before.mode() & 0o7777, before.uid(), before.gid());
+            mount(Some("tmpfs"), folder.as_std_path(), Some("tmpfs"), MsFlags::empty(), Some(data.as_str()))?;
+            let times = std::fs::FileTimes::new().set_accessed(before.accessed()?).set_modified(before.modified()?);
+            std::fs::File::open(folder)?.set_times(times)?;
+        }
+        Ok(work())
+    };
+    // The namespace belongs to one thread, so the rest of the process keeps its own view.
+    thread::scope(|scope| scope.spawn(private).join().unwrap_or_else(|_| Err(io::Error::other("the work panicked"))))
+}
