@@ -1,1 +1,3 @@
 //! Words in.
+
+pub mod test;
