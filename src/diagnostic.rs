@@ -167,7 +167,20 @@ mod tests {
             .label(Label::at("std/p.rhai", "fn all(i) {\n    i.install_packages([\"x\"]);\n}\n", 2, 7, ""))
             .label(Label::at("vim/element.rhai", ELEMENT, 2, 26, "in this call to `fly`"))
             .help("check the spelling");
-        insta::assert_snapshot!(diagnostic.render(false), @"");
+        insta::assert_snapshot!(diagnostic.render(false), @r#"
+        error[packages.missing]: package `x` is not available
+         --> std/p.rhai:2:7
+          |
+        2 |     i.install_packages(["x"]);
+          |       ^^^^^^^^^^^^^^^^
+          |
+         ::: vim/element.rhai:2:26
+          |
+        2 |     let größe = 1; image.fly("a b");
+          |                          --- in this call to `fly`
+          |
+          = help: check the spelling
+        "#);
     }
 
     #[test]

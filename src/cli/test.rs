@@ -78,3 +78,98 @@ pub fn run(args: &TestArgs, elements: &[TestedElement], out: &mut impl Write, co
 fn paint(text: &str, code: &str, colour: bool) -> String {
     if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PlannedElement;
+
+    const ELEMENT: &str = "const ELEMENT = #{ summary: \"x\" };
+fn install(image) {
+    image.install_packages([\"vim\"]);
+    image.write_file(\"/etc/vim/vimrc\", `port ${image.option(\"port\")} ${image.env(\"DIB_X\")}`);
+}
+";
+    const TESTS: &str = "import \"./element\" as e;
+fn test_installs(image) {
+    image.write_file(\"/etc/hosts\", \"the test itself needs no permission\");
+    fake_package(image, \"vim\");
+    image.set_env(\"DIB_X\", \"y\");
+    image.set_option(\"port\", 81);
+    e::install(image);
+    assert_eq(image.read_file(\"/etc/vim/vimrc\"), \"port 81 y\");
+    assert_eq(image.effects().map(|effect| effect.verb), [\"install_packages\", \"write_file\"]);
+    assert(image.package_version(\"vim\") != ());
+}
+fn test_arithmetic() { assert_eq(1 + 1, 2); }
+fn test_without_the_package(image) {
+    fake_package(image, \"emacs\");
+    assert_throws(\"packages.missing\", || e::install(image));
+}
+fn test_wrong() {
+    assert_eq([1], [2]);
+}
+fn helper() { throw \"never called\"; }
+";
+
+    fn element(permissions: &[&str]) -> (tempfile::TempDir, TestedElement) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("tests")).unwrap();
+        std::fs::write(folder.path().join("element.rhai"), ELEMENT).unwrap();
+        std::fs::write(folder.path().join("tests/install.rhai"), TESTS).unwrap();
+        let element = PlannedElement {
+            name: "vim".into(),
+            directory: camino::Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap(),
+            permissions: permissions.iter().map(|text| (*text).to_owned()).collect(),
+            options: [("port".to_owned(), 80.into())].into(),
+        };
+        (folder, TestedElement { element })
+    }
+
+    fn transcript(permissions: &[&str], filter: Option<&str>) -> (String, i32) {
+        let (_folder, tested) = element(permissions);
+        let args = TestArgs { elements: Vec::new(), filter: filter.map(str::to_owned) };
+        let mut out = Vec::new();
+        let status = run(&args, &[tested], &mut out, false).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        (text.split("; finished in").next().unwrap_or_default().to_owned(), status)
+    }
+
+    #[test]
+    fn tests_are_reported_as_cargo_reports_them() {
+        let (text, status) = transcript(&["packages", "write:/etc/vim"], None);
+        assert_eq!(status, 1);
+        insta::assert_snapshot!(text, @r#"
+        test vim::install::test_installs ... ok
+        test vim::install::test_arithmetic ... ok
+        test vim::install::test_without_the_package ... ok
+        test vim::install::test_wrong ... FAILED
+
+        failures:
+
+        ---- vim::install::test_wrong ----
+        error[test.assertion]: the values differ
+                                 left:  [1]
+                                 right: [2]
+          --> vim/tests/install.rhai:18:5
+           |
+        18 |     assert_eq([1], [2]);
+           |     ^^^^^^^^^
+
+        test result: FAILED. 3 passed; 1 failed; 0 filtered out
+        "#);
+    }
+
+    #[test]
+    fn the_elements_own_grants_apply_to_its_own_calls() {
+        let (text, status) = transcript(&["packages"], Some("installs"));
+        assert_eq!(status, 1);
+        assert!(text.contains("`write_file` needs the permission `write:/etc/vim/vimrc`"), "{text}");
+        assert_eq!(transcript(&["packages", "write:/etc/vim"], Some("installs")).1, 0);
+    }
+
+    #[test]
+    fn nothing_to_run_is_not_success() {
+        assert_eq!(transcript(&[], Some("no such test")).1, 1);
+    }
+}

@@ -104,7 +104,8 @@ fn meaning(engine: &Engine, error: EvalAltResult, function: Option<&str>) -> Dia
         E::ErrorPropertyNotFound(name, _) => Diagnostic::new("script.property", format!("no property `{name}`")),
         E::ErrorModuleNotFound(name, _) => Diagnostic::new("script.import", format!("no import `{name}`")),
         E::ErrorTooManyOperations(_) => {
-            let text = format!("the script did not end after {} million operations{during}", engine::OPERATIONS / 1_000_000);
+            let text =
+                format!("the script did not end after {} million operations{during}", engine::OPERATIONS / 1_000_000);
             Diagnostic::new("limit.operations", text).help("look for a loop that never ends")
         }
         E::ErrorTerminated(why, _) if why.is_string() && why.to_string() == engine::TIME_OVER => {
@@ -146,10 +147,8 @@ fn thrown(value: &Dynamic) -> Diagnostic {
 
 fn syntax(kind: &ParseErrorType) -> Diagnostic {
     match kind {
-        ParseErrorType::VariableUndefined(name) => {
-            Diagnostic::new("script.variable", format!("no variable `{name}`"))
-                .help("functions see their parameters and the file's constants and imports, nothing else")
-        }
+        ParseErrorType::VariableUndefined(name) => Diagnostic::new("script.variable", format!("no variable `{name}`"))
+            .help("functions see their parameters and the file's constants and imports, nothing else"),
         ParseErrorType::ModuleUndefined(name) => Diagnostic::new("script.import", format!("no import `{name}`"))
             .help(format!("write `import \"std/{name}\" as {name};` at the head of the file")),
         ParseErrorType::Reserved(name) => {
@@ -215,49 +214,122 @@ mod tests {
             "import \"std/packages\" as packages;\n\nfn all(image, names) {\n    packages::ensure(image, names);\n}\n",
         );
         fixture.target.add_package("vim", None);
-        let text = "import \"./lib/all\" as mine;\n\nfn install(image) {\n    mine::all(image, [\"vim\", \"wim\"]);\n}\n";
-        assert_snapshot!(fixture.script(text).unwrap_err().render(false), @"");
+        let text =
+            "import \"./lib/all\" as mine;\n\nfn install(image) {\n    mine::all(image, [\"vim\", \"wim\"]);\n}\n";
+        assert_snapshot!(fixture.script(text).unwrap_err().render(false), @r#"
+        error[packages.missing]: package `wim` is not available
+          --> std/packages.rhai:12:15
+           |
+        12 |         image.install_packages(missing);
+           |               ^^^^^^^^^^^^^^^^
+           |
+          ::: vim/lib/all.rhai:4:15
+           |
+         4 |     packages::ensure(image, names);
+           |               ------ in this call to `ensure`
+           |
+          ::: vim/element.rhai:4:11
+           |
+         4 |     mine::all(image, ["vim", "wim"]);
+           |           --- in this call to `all`
+        "#);
     }
 
     #[test]
     fn a_missing_permission_is_named_with_the_line_that_declares_it() {
         let text = "fn install(image) {\n    image.write_file(\"/etc/vim/vimrc\", \"\");\n}\n";
-        assert_snapshot!(failure(&["write:/etc/vim-tiny"], text), @"");
+        assert_snapshot!(failure(&["write:/etc/vim-tiny"], text), @r#"
+        error[permission.denied]: `write_file` needs the permission `write:/etc/vim/vimrc`
+         --> vim/element.rhai:2:11
+          |
+        2 |     image.write_file("/etc/vim/vimrc", "");
+          |           ^^^^^^^^^^
+          |
+          = help: declare it in `ELEMENT` of vim/element.rhai: `permissions: ["write:/etc/vim"]`
+        "#);
     }
 
     #[test]
     fn a_caught_refusal_still_fails() {
         let text = "fn install(image) {\n    try { image.install_packages([\"vim\"]); } catch { }\n}\n";
-        assert_snapshot!(failure(&[], text), @"");
+        assert_snapshot!(failure(&[], text), @r#"
+        error[permission.denied]: `install_packages` needs the permission `packages`
+         --> vim/element.rhai:2:17
+          |
+        2 |     try { image.install_packages(["vim"]); } catch { }
+          |                 ^^^^^^^^^^^^^^^^
+          |
+          = help: declare it in `ELEMENT` of vim/element.rhai: `permissions: ["packages"]`
+          = help: catching the error does not grant the permission
+        "#);
     }
 
     #[test]
     fn an_unknown_verb_gets_the_nearest_name() {
         let text = "fn install(image) {\n    image.instal_package([\"vim\"]);\n}\n";
-        assert_snapshot!(failure(&["packages"], text), @"");
+        assert_snapshot!(failure(&["packages"], text), @r#"
+        error[script.function]: no function `instal_package(Image, array)
+         --> vim/element.rhai:2:11
+          |
+        2 |     image.instal_package(["vim"]);
+          |           ^^^^^^^^^^^^^^
+          |
+          = help: did you mean `install_packages`?
+        "#);
     }
 
     #[test]
     fn a_wrong_type_gets_the_right_signatures() {
         let text = "fn install(image) {\n    image.write_file(\"/a\", 42);\n}\n";
-        assert_snapshot!(failure(&["write:/"], text), @"");
+        assert_snapshot!(failure(&["write:/"], text), @r#"
+        error[script.function]: no function `write_file(Image, &str | ImmutableString | String, i64)
+         --> vim/element.rhai:2:11
+          |
+        2 |     image.write_file("/a", 42);
+          |           ^^^^^^^^^^
+          |
+          = help: there is `write_file(image: Image, path: string, text: string)`
+          = help: there is `write_file(image: Image, path: string, text: string, options: map)`
+        "#);
     }
 
     #[test]
     fn a_misspelt_variable_is_found_before_anything_runs() {
-        let text = "fn install(image) {\n    image.log(\"x\");\n    let größe = 1; imge.log(\"x\");\n}\n";
-        assert_snapshot!(failure(&[], text), @"");
+        let text = "fn install(image) {\n    image.log(\"x\");\n    /* größe */ imge.log(\"x\");\n}\n";
+        assert_snapshot!(failure(&[], text), @r#"
+        error[script.variable]: no variable `imge`
+         --> vim/element.rhai:3:17
+          |
+        3 |     /* größe */ imge.log("x");
+          |                 ^^^^
+          |
+          = help: functions see their parameters and the file's constants and imports, nothing else
+        "#);
     }
 
     #[test]
     fn an_unknown_option_of_a_verb_is_named() {
         let text = "fn install(image) {\n    image.write_file(\"/a\", \"\", #{ mod: 0o600 });\n}\n";
-        assert_snapshot!(failure(&["write:/"], text), @"");
+        assert_snapshot!(failure(&["write:/"], text), @r#"
+        error[usage.option]: `write_file`: unknown field `mod`, expected one of `mode`, `owner`, `group`
+         --> vim/element.rhai:2:11
+          |
+        2 |     image.write_file("/a", "", #{ mod: 0o600 });
+          |           ^^^^^^^^^^
+        "#);
     }
 
     #[test]
     fn an_unknown_option_of_the_element_gets_the_nearest_name() {
-        assert_snapshot!(failure(&[], "fn install(image) {\n    image.option(\"prt\");\n}\n"), @"");
+        assert_snapshot!(failure(&[], "fn install(image) {\n    image.option(\"prt\");\n}\n"), @r#"
+        error[usage.option]: element `vim` has no option `prt`
+         --> vim/element.rhai:2:11
+          |
+        2 |     image.option("prt");
+          |           ^^^^^^
+          |
+          = help: did you mean `port`?
+        "#);
     }
 
     #[test]
@@ -266,36 +338,88 @@ mod tests {
         let output = crate::target::RunOutput { status: 2, stdout: Vec::new(), stderr: b"one\ntwo\n".to_vec() };
         fixture.target.add_command(vec!["false".into()], output);
         let text = "fn install(image) {\n    image.run_in_chroot([\"false\", \"-x\"]);\n}\n";
-        assert_snapshot!(fixture.script(text).unwrap_err().render(false), @"");
+        assert_snapshot!(fixture.script(text).unwrap_err().render(false), @r#"
+        error[command.failed]: `false -x` ended with status 2; its last lines:
+                                 one
+                                 two
+         --> vim/element.rhai:2:11
+          |
+        2 |     image.run_in_chroot(["false", "-x"]);
+          |           ^^^^^^^^^^^^^
+        "#);
     }
 
     #[test]
     fn an_endless_loop_names_the_last_verb() {
         let text = "fn install(image) {\n    image.exists(\"/etc\");\n    loop { }\n}\n";
-        assert_snapshot!(failure(&[], text), @"");
+        assert_snapshot!(failure(&[], text), @r#"
+        error[limit.operations]: the script did not end after 50 million operations
+         --> vim/element.rhai:2:11
+          |
+        2 |     image.exists("/etc");
+          |           ^^^^^^ the last verb called was `exists`, here
+          |
+          = help: look for a loop that never ends
+        "#);
     }
 
     #[test]
     fn a_syntax_error_in_an_import_shows_both_files() {
         let fixture = Fixture::new(&[]).file("lib/a.rhai", "fn a( {\n}\n");
         let text = "import \"./lib/a\" as a;\nfn install(image) {\n    a::a();\n}\n";
-        assert_snapshot!(fixture.script(text).unwrap_err().render(false), @"");
+        assert_snapshot!(fixture.script(text).unwrap_err().render(false), @r#"
+        error[script.syntax]: expecting ')' to close the parameters list of function 'a'
+         --> vim/lib/a.rhai:1:7
+          |
+        1 | fn a( {
+          |       ^
+          |
+         ::: vim/element.rhai:1:8
+          |
+        1 | import "./lib/a" as a;
+          |        --------- imported here
+        "#);
     }
 
     #[test]
     fn what_a_script_throws_is_its_own_words() {
-        assert_snapshot!(failure(&[], "fn install(image) {\n    throw \"no disk\";\n}\n"), @"");
-        assert_snapshot!(failure(&[], "fn install(image) {\n    image.fail(\"no disk\");\n}\n"), @"");
+        assert_snapshot!(failure(&[], "fn install(image) {\n    throw \"no disk\";\n}\n"), @r#"
+        error[script.thrown]: no disk
+         --> vim/element.rhai:2:5
+          |
+        2 |     throw "no disk";
+          |     ^^^^^
+        "#);
+        assert_snapshot!(failure(&[], "fn install(image) {\n    image.fail(\"no disk\");\n}\n"), @r#"
+        error[element.failed]: no disk
+         --> vim/element.rhai:2:11
+          |
+        2 |     image.fail("no disk");
+          |           ^^^^
+        "#);
     }
 
     #[test]
     fn a_closure_is_called_a_closure() {
         let text = "fn install(image) {\n    [1].for_each(|| image.fail(\"no\"));\n}\n";
-        assert_snapshot!(failure(&[], text), @"");
+        assert_snapshot!(failure(&[], text), @r#"
+        error[element.failed]: no
+         --> vim/element.rhai:2:27
+          |
+        2 |     [1].for_each(|| image.fail("no"));
+          |         --------          ^^^^
+          |         |
+          |         in this closure
+          |         in this call to `for_each`
+        "#);
     }
 
     #[test]
     fn a_missing_function_is_said_with_the_file() {
-        assert_snapshot!(failure(&[], "fn instal(image) { }\n"), @"");
+        assert_snapshot!(failure(&[], "fn instal(image) { }\n"), @r#"
+        error[script.function]: vim/element.rhai has no function `install`
+         |
+         = help: there is `instal`; was `install` meant?
+        "#);
     }
 }

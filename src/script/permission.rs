@@ -72,10 +72,8 @@ pub enum PermissionError {
 }
 
 fn nearest(name: &str) -> String {
-    super::nearest::nearest(name, NAMES.iter().copied()).map_or_else(
-        || format!("; there are {}", NAMES.join(", ")),
-        |near| format!("; did you mean `{near}`?"),
-    )
+    super::nearest::nearest(name, NAMES.iter().copied())
+        .map_or_else(|| format!("; there are {}", NAMES.join(", ")), |near| format!("; did you mean `{near}`?"))
 }
 
 /// Names of all permissions, as an element writes them.

@@ -11,12 +11,12 @@ use camino::Utf8PathBuf;
 use rhai::{AST, CallFnOptions, Dynamic, Engine, Scope};
 
 use super::effect::Effect;
+use super::engine;
 use super::error;
 use super::image::{Image, Test};
 use super::imports::Imports;
 use super::nearest::nearest;
 use super::source::{self, Sources};
-use super::engine;
 use crate::diagnostic::Diagnostic;
 use crate::event::Events;
 use crate::plan::PlannedElement;
@@ -74,15 +74,15 @@ impl Script {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Diagnostic::new("script.unreadable", format!("cannot read {file}: {error}")))?;
         let testing = test.is_some();
-        let image = Image::new(element, facts, target, events, test).map_err(|error| {
-            Diagnostic::new("permission.unknown", format!("element `{}`: {error}", element.name))
-        })?;
+        let image = Image::new(element, facts, target, events, test)
+            .map_err(|error| Diagnostic::new("permission.unknown", format!("element `{}`: {error}", element.name)))?;
         let (sources, name) = (Sources::default(), source::name(element, file));
         sources.add(&name, &text);
         let clock = image.clone();
         let imports = Imports::new(element, &sources);
         let engine = engine::engine(imports, events, move || clock.native_time(), testing);
-        let mut ast = engine.compile(&text).map_err(|error| error::explain(&engine, None, &sources, &name, error.into()))?;
+        let mut ast =
+            engine.compile(&text).map_err(|error| error::explain(&engine, None, &sources, &name, error.into()))?;
         ast.set_source(&name);
         Ok(Self { engine, ast, sources, name, image })
     }
@@ -103,7 +103,9 @@ impl Script {
             Some((_, 1)) => true,
             Some((_, count)) => {
                 let text = format!("`{function}` in {} takes {count} parameters instead of the image only", self.name);
-                return Err(Diagnostic::new("script.parameters", text).help(format!("write `fn {function}(image) {{ … }}`")));
+                return Err(
+                    Diagnostic::new("script.parameters", text).help(format!("write `fn {function}(image) {{ … }}`"))
+                );
             }
             None => {
                 let missing = Diagnostic::new("script.function", format!("{} has no function `{function}`", self.name));
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn eval_sleep_and_exit_do_not_exist() {
-        assert_eq!(code(&[], "fn install(image) { eval(\"1\"); }"), "script.reserved");
+        assert_eq!(code(&[], "fn install(image) { eval(\"1\"); }"), "script.syntax");
         assert_eq!(code(&[], "fn install(image) { sleep(1000); }"), "usage.sleep");
         assert_eq!(code(&[], "fn install(image) { sleep(1000.0); }"), "usage.sleep");
         assert_eq!(code(&[], "fn install(image) { exit(); }"), "usage.exit");
@@ -227,12 +229,14 @@ mod tests {
 
     #[test]
     fn a_symlink_in_the_image_does_not_widen_a_grant() {
-        let trick = "fn install(image) { image.symlink(\"/etc\", \"/srv/a/x\"); image.write_file(\"/srv/a/x/shadow\", \"\"); }";
+        let trick =
+            "fn install(image) { image.symlink(\"/etc\", \"/srv/a/x\"); image.write_file(\"/srv/a/x/shadow\", \"\"); }";
         let error = Fixture::new(&["write:/srv/a"]).script(trick).unwrap_err();
         assert_eq!(error.code, "permission.denied");
         assert!(error.message.contains("leads to `/etc/shadow`"), "{}", error.message);
         // The granted folder itself replaced by a link.
-        let trick = "fn install(image) { image.symlink(\"/etc\", \"/srv/a\"); image.write_file(\"/srv/a/shadow\", \"\"); }";
+        let trick =
+            "fn install(image) { image.symlink(\"/etc\", \"/srv/a\"); image.write_file(\"/srv/a/shadow\", \"\"); }";
         assert_eq!(code(&["write:/srv/a"], trick), "permission.denied");
         let trick = "fn install(image) { image.write_file(\"/srv/a/../../etc/shadow\", \"\"); }";
         assert_eq!(code(&["write:/srv/a"], trick), "permission.denied");
@@ -244,7 +248,8 @@ mod tests {
     fn a_grant_below_a_merged_folder_covers_its_real_place() {
         let fixture = Fixture::new(&["write:/lib/systemd"]);
         fixture.target.symlink("usr/lib".into(), "/lib".into()).unwrap();
-        let fixture = fixture.file("element.rhai", "fn install(image) { image.write_file(\"/lib/systemd/x\", \"1\"); }");
+        let fixture =
+            fixture.file("element.rhai", "fn install(image) { image.write_file(\"/lib/systemd/x\", \"1\"); }");
         fixture.install().unwrap();
         assert_eq!(fixture.target.read("/usr/lib/systemd/x".into()).unwrap(), b"1");
     }

@@ -71,9 +71,11 @@ pub fn find(tested: &TestedElement) -> Vec<Result<TestCase, (String, Diagnostic)
         let mut functions: Vec<String> = script.functions().into_iter().map(|(name, _)| name).collect();
         functions.retain(|name| name.starts_with("test_"));
         functions.sort_by_key(|name| (text.find(&format!("fn {name}(")), name.clone()));
-        found.extend(functions.into_iter().map(|function| {
-            Ok(TestCase { name: format!("{prefix}::{function}"), file: file.clone(), function })
-        }));
+        found.extend(
+            functions
+                .into_iter()
+                .map(|function| Ok(TestCase { name: format!("{prefix}::{function}"), file: file.clone(), function })),
+        );
     }
     found
 }

@@ -58,7 +58,9 @@ impl FakeTarget {
         let fake = Self::default();
         {
             let mut state = fake.state();
-            for folder in ["/boot", "/etc", "/home", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/var"] {
+            for folder in
+                ["/boot", "/etc", "/home", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/var"]
+            {
                 state.put(Utf8Path::new(folder), Content::Directory, 0o755);
             }
             let root = b"root:x:0:0:root:/root:/bin/bash\n".to_vec();
@@ -193,7 +195,9 @@ impl Target for FakeTarget {
         let at = self.resolve(path, false)?;
         match self.state().nodes.get(&at).map(|node| &node.content) {
             Some(Content::Symlink(to)) => Ok(to.clone()),
-            _ => Err(TargetError::new("io.failed", format!("cannot read the symlink `{path}` in the image: it is none"))),
+            _ => {
+                Err(TargetError::new("io.failed", format!("cannot read the symlink `{path}` in the image: it is none")))
+            }
         }
     }
 

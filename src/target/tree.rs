@@ -184,7 +184,10 @@ impl Target for Tree {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {}
             FileType::Directory => {
-                return Err(TargetError::new("io.failed", format!("cannot read `{path}` in the image: it is a folder")));
+                return Err(TargetError::new(
+                    "io.failed",
+                    format!("cannot read `{path}` in the image: it is a folder"),
+                ));
             }
             _ => {
                 let text = format!("cannot read `{path}` in the image: it is not a regular file");
@@ -230,9 +233,8 @@ impl Target for Tree {
         let fd = sys::openat(&folder, &temporary, flags, Mode::from_raw_mode(0o600)).map_err(|e| fail(e.into()))?;
         let mut file = File::from(fd);
         let written = file.write_all(content).map_err(fail).and_then(|()| self.apply(file.as_fd(), &attributes));
-        let renamed = written.and_then(|()| {
-            sys::renameat(&folder, &temporary, &folder, &name).map_err(|error| fail(error.into()))
-        });
+        let renamed = written
+            .and_then(|()| sys::renameat(&folder, &temporary, &folder, &name).map_err(|error| fail(error.into())));
         if renamed.is_err() {
             let _ = sys::unlinkat(&folder, &temporary, AtFlags::empty());
         }
@@ -248,7 +250,9 @@ impl Target for Tree {
             let folder = self.open(&at, OFlags::PATH | OFlags::DIRECTORY).map_err(fail)?;
             match sys::mkdirat(&folder, part.as_str(), Mode::from_raw_mode(0o755)) {
                 // The mask of the process must not decide.
-                Ok(()) => sys::chmodat(&folder, part.as_str(), Mode::from_raw_mode(0o755), AtFlags::empty()).map_err(fail)?,
+                Ok(()) => {
+                    sys::chmodat(&folder, part.as_str(), Mode::from_raw_mode(0o755), AtFlags::empty()).map_err(fail)?
+                }
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(fail(error)),
             }
@@ -313,5 +317,115 @@ impl Target for Tree {
 
     fn packages(&self) -> Arc<dyn Packages> {
         Arc::clone(&self.packages)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::fake::FakeTarget;
+
+    fn tree() -> (tempfile::TempDir, Tree) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap().join("root");
+        std::fs::create_dir_all(root.join("etc")).unwrap();
+        std::fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nwww:x:33:34::/:/bin/false\n").unwrap();
+        std::fs::write(root.join("etc/group"), "root:x:0:\nwww:x:34:\n").unwrap();
+        std::fs::write(root.with_file_name("secret"), "host").unwrap();
+        let tree = Tree::new(&root, Arc::new(FakeTarget::new()), Events::none()).unwrap();
+        (folder, tree)
+    }
+
+    #[test]
+    fn a_link_out_of_the_tree_leads_into_it() {
+        let (folder, tree) = tree();
+        let host = folder.path().to_str().unwrap();
+        for (name, to) in [("up", "../../../../secret"), ("absolute", &format!("{host}/secret")), ("dots", "../secret")]
+        {
+            std::os::unix::fs::symlink(to, folder.path().join("root").join(name)).unwrap();
+            let path = Utf8PathBuf::from(format!("/{name}"));
+            assert_eq!(tree.read(&path).unwrap_err().code, "io.not-found", "{name}");
+        }
+        std::os::unix::fs::symlink(host, folder.path().join("root/out")).unwrap();
+        // The link dangles in the image: what it names is made there, and the host's file stays.
+        let _ = tree.write("/out/secret".into(), b"image", Attributes::default());
+        assert_eq!(std::fs::read(folder.path().join("secret")).unwrap(), b"host");
+        assert_eq!(tree.read("/../../secret".into()).unwrap_err().code, "io.not-found");
+        tree.remove("/out/secret".into()).unwrap();
+        assert!(folder.path().join("secret").exists());
+    }
+
+    #[test]
+    fn removing_a_folder_does_not_follow_links_in_it() {
+        let (folder, tree) = tree();
+        tree.make_dir("/a/b/c".into(), Attributes::default()).unwrap();
+        std::os::unix::fs::symlink("/etc", folder.path().join("root/a/b/link")).unwrap();
+        tree.write("/a/b/f".into(), b"", Attributes::default()).unwrap();
+        tree.remove("/a".into()).unwrap();
+        assert_eq!(tree.stat("/a".into()).unwrap(), None);
+        assert!(tree.stat("/etc/passwd".into()).unwrap().is_some());
+        tree.remove("/a".into()).unwrap();
+        assert_eq!(tree.remove("/".into()).unwrap_err().code, "io.failed");
+    }
+
+    #[test]
+    fn a_written_file_keeps_its_mode_and_gets_what_is_asked() {
+        let (_folder, tree) = tree();
+        let path = Utf8Path::new("/new/dir/file");
+        tree.write(path, b"1", Attributes::default()).unwrap();
+        assert_eq!(tree.stat(path).unwrap().unwrap().mode, 0o644);
+        tree.set_attributes(path, Attributes { mode: Some(0o4750), ..Attributes::default() }).unwrap();
+        tree.write(path, b"22", Attributes::default()).unwrap();
+        let stat = tree.stat(path).unwrap().unwrap();
+        assert_eq!((stat.mode, stat.size), (0o4750, 2));
+        assert_eq!(tree.list("/new/dir".into()).unwrap(), ["file"]);
+    }
+
+    #[test]
+    fn owners_are_the_images() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let (_folder, tree) = tree();
+        let attributes = |owner: &str| Attributes { owner: Some(owner.into()), group: Some("www".into()), mode: None };
+        tree.write("/f".into(), b"", attributes("www")).unwrap();
+        let stat = tree.stat("/f".into()).unwrap().unwrap();
+        assert_eq!((stat.uid, stat.gid, stat.mode), (33, 34, 0o644));
+        assert_eq!(tree.write("/f".into(), b"", attributes("nobody-here")).unwrap_err().code, "usage.owner");
+        assert_eq!(tree.list("/".into()).unwrap(), ["etc", "f"]);
+    }
+
+    #[test]
+    fn links_are_made_replaced_and_resolved() {
+        let (_folder, tree) = tree();
+        tree.symlink("a".into(), "/l".into()).unwrap();
+        tree.symlink("etc".into(), "/l".into()).unwrap();
+        assert_eq!(tree.read_link("/l".into()).unwrap(), "etc");
+        assert_eq!(tree.resolve("/l/passwd".into(), false).unwrap(), "/etc/passwd");
+        assert_eq!(tree.symlink("x".into(), "/etc".into()).unwrap_err().code, "io.failed");
+        // Writing at a link replaces the link.
+        tree.write("/l".into(), b"x", Attributes::default()).unwrap();
+        assert_eq!(tree.stat("/l".into()).unwrap().unwrap().kind, FileKind::File);
+        assert!(tree.read("/etc".into()).is_err());
+    }
+
+    #[test]
+    fn commands_run_inside_the_tree_without_a_network() {
+        if !nix::unistd::geteuid().is_root() || !Utf8Path::new("/bin/busybox").exists() {
+            return;
+        }
+        let (folder, tree) = tree();
+        let root = folder.path().join("root");
+        for name in ["bin", "proc", "sys", "dev", "tmp"] {
+            std::fs::create_dir(root.join(name)).unwrap();
+        }
+        std::fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
+        let run = |argv: &[&str]| Run { argv: argv.iter().map(|word| (*word).to_owned()).collect(), ..Run::default() };
+        let output = tree.run(&run(&["/bin/busybox", "ls", "/"])).unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "bin\ndev\netc\nproc\nsys\ntmp\n");
+        let output = tree.run(&run(&["/bin/busybox", "sh", "-c", "cat /proc/net/dev | grep -c :; exit 3"])).unwrap();
+        assert_eq!((output.status, output.stdout.as_slice()), (3, b"1\n".as_slice()));
+        let slow = Run { timeout: Some(1), ..run(&["/bin/busybox", "sleep", "20"]) };
+        assert_eq!(tree.run(&slow).unwrap_err().code, "command.timeout");
     }
 }

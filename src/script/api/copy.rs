@@ -24,13 +24,18 @@ fn copy(
     image.record(ctx, vec![from.into(), to.into()])?;
     let root = source.clone();
     for entry in walkdir::WalkDir::new(&source).sort_by_file_name() {
-        let entry = entry.map_err(|error| HostError::new("element.not-found", format!("cannot copy `{from}`: {error}")))?;
+        let entry =
+            entry.map_err(|error| HostError::new("element.not-found", format!("cannot copy `{from}`: {error}")))?;
         let path = Utf8PathBuf::try_from(entry.path().to_owned())
             .map_err(|error| HostError::new("element.not-found", format!("cannot copy `{from}`: {error}")))?;
         let below = path.strip_prefix(&root).unwrap_or(Utf8Path::new(""));
         let at = if below.as_str().is_empty() { real.clone() } else { real.join(below) };
         // A folder in the image may be a symlink that leads out of what was granted.
-        let at = if entry.file_type().is_dir() { image.need_write(ctx, at.as_str(), true)? } else { image.need_write(ctx, at.as_str(), false)? };
+        let at = if entry.file_type().is_dir() {
+            image.need_write(ctx, at.as_str(), true)?
+        } else {
+            image.need_write(ctx, at.as_str(), false)?
+        };
         one(image, &path, &at, attributes)?;
     }
     Ok(())

@@ -41,7 +41,8 @@ pub mod verbs {
         let _running = image.enter(&ctx);
         let file = open(&ctx, image, path)?;
         image.record(&ctx, vec![path.into()])?;
-        let fail = |error: std::io::Error| HostError::new("io.failed", format!("cannot read {path} of the host: {error}"));
+        let fail =
+            |error: std::io::Error| HostError::new("io.failed", format!("cannot read {path} of the host: {error}"));
         let metadata = file.metadata().map_err(fail)?;
         if !metadata.is_file() || metadata.len() > engine::STRING as u64 {
             return Err(HostError::new("io.failed", format!("{path} of the host is no file of at most 16 MiB")).into());

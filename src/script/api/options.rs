@@ -17,9 +17,9 @@ pub fn read<T: DeserializeOwned>(verb: &str, map: Map) -> Result<T, HostError> {
     rhai::serde::from_dynamic(&Dynamic::from_map(map)).map_err(|mut error| {
         let _ = error.take_position();
         let text = error.to_string();
-        let text = ["Syntax error: ", "Runtime error: "].iter().fold(text.as_str(), |text, head| {
-            text.strip_prefix(head).unwrap_or(text)
-        });
+        let text = ["Syntax error: ", "Runtime error: "]
+            .iter()
+            .fold(text.as_str(), |text, head| text.strip_prefix(head).unwrap_or(text));
         HostError::usage("option", format!("`{verb}`: {text}"))
     })
 }

@@ -48,7 +48,8 @@ fn matching(target: &dyn Target, pattern: &str) -> Result<Vec<Utf8PathBuf>, Host
                 continue;
             }
             let names = target.list(&real)?.into_iter();
-            let names = names.filter(|name| expression.is_match(name) && (part.starts_with('.') || !name.starts_with('.')));
+            let names =
+                names.filter(|name| expression.is_match(name) && (part.starts_with('.') || !name.starts_with('.')));
             next.extend(names.map(|name| folder.join(name)));
         }
         found = next;

@@ -68,7 +68,8 @@ fn enable(image: &Image, unit: &Name, seen: &mut Vec<String>) -> Result<(), Host
 /// Removes every symlink of the unit below [`ETC`]: in the folders of its wishes, and its aliases.
 fn disable(target: &dyn Target, unit: &Name) -> Result<(), HostError> {
     let etc = Utf8Path::new(ETC);
-    let is_link = |path: &Utf8Path| Ok::<_, HostError>(target.stat(path)?.is_some_and(|stat| stat.kind == FileKind::Symlink));
+    let is_link =
+        |path: &Utf8Path| Ok::<_, HostError>(target.stat(path)?.is_some_and(|stat| stat.kind == FileKind::Symlink));
     let names = match target.list(etc) {
         Err(error) if error.code == "io.not-found" => return Ok(()),
         other => other?,

@@ -1,5 +1,7 @@
 //! Templates: files of the element in Jinja's language. Needs no permission, has no effect.
 
+use std::collections::BTreeMap;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use rhai::Map;
@@ -36,7 +38,8 @@ fn rendered(image: &Image, file: &str, values: Value) -> Result<String, HostErro
 /// A script's value as a template sees it.
 fn value(from: &Dynamic) -> Value {
     if let Some(map) = from.read_lock::<Map>() {
-        return map.iter().map(|(key, inner)| (key.to_string(), value(inner))).collect();
+        let map: BTreeMap<String, Value> = map.iter().map(|(key, inner)| (key.to_string(), value(inner))).collect();
+        return map.into();
     }
     if let Some(array) = from.read_lock::<rhai::Array>() {
         return array.iter().map(value).collect();
@@ -60,7 +63,7 @@ pub mod verbs {
     #[rhai_fn(return_raw)]
     pub fn render(ctx: NativeCallContext<'_>, image: &mut Image, file: &str) -> RhaiResult<String> {
         let _running = image.enter(&ctx);
-        Ok(rendered(image, file, Value::from_iter(None::<(String, Value)>))?)
+        Ok(rendered(image, file, BTreeMap::<String, Value>::new().into())?)
     }
 
     /// Text of the element's template `file`, with values for its variables. A variable without a value is an error.

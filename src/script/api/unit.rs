@@ -151,7 +151,10 @@ mod tests {
     fn an_instance_uses_its_templates_file() {
         let name = Name::parse("serial-getty@ttyS0.service").unwrap();
         assert_eq!(name.file(), "serial-getty@.service");
-        assert_eq!(install(&name, "[Install]\nWantedBy=%i.target\n").links, ["ttyS0.target.wants/serial-getty@ttyS0.service"]);
+        assert_eq!(
+            install(&name, "[Install]\nWantedBy=%i.target\n").links,
+            ["ttyS0.target.wants/serial-getty@ttyS0.service"]
+        );
         let template = Name::parse("getty@.service").unwrap();
         let text = "[Install]\nWantedBy=getty.target\nDefaultInstance=tty1\n";
         assert_eq!(install(&template, text).links, ["getty.target.wants/getty@tty1.service"]);
