@@ -3,6 +3,11 @@
 //! In: calls of verbs. Out: a changed tree ([`tree`]), or a record of what would have changed ([`fake`]).
 //! Not here: who may call (`script/`), how packages are installed (`distro/`).
 
+pub mod fake;
+pub mod owner;
+pub mod resolve;
+pub mod tree;
+
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -34,6 +39,14 @@ pub trait Target: Send + Sync {
     fn run(&self, run: &Run) -> Result<RunOutput, TargetError>;
     /// The image's package manager.
     fn packages(&self) -> Arc<dyn Packages>;
+    /// The place in the image that `path` means once every symlink on the way is followed, the last one too when
+    /// `follow_last`; components that do not exist stay as they are.
+    fn resolve(&self, path: &Utf8Path, follow_last: bool) -> Result<Utf8PathBuf, TargetError> {
+        resolve::resolve(path, follow_last, |at| match self.stat(at)? {
+            Some(stat) if stat.kind == FileKind::Symlink => self.read_link(at).map(Some),
+            _ => Ok(None),
+        })
+    }
 }
 
 /// The image's package manager, as hooks see it.
@@ -121,6 +134,22 @@ pub struct TargetError {
     pub code: &'static str,
     /// What was attempted, on which path, and what went wrong.
     pub message: String,
+}
+
+impl TargetError {
+    /// An error of this code.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// What a failed system call on `path` means.
+    pub fn io(attempt: &str, path: &Utf8Path, error: &std::io::Error) -> Self {
+        let code = if error.kind() == std::io::ErrorKind::NotFound { "io.not-found" } else { "io.failed" };
+        // std adds the number of the error, which says nothing to a reader.
+        let text = error.to_string();
+        let reason = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+        Self::new(code, format!("cannot {attempt} `{path}` in the image: {reason}"))
+    }
 }
 
 /// Facts about the build that a hook may ask for.

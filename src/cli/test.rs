@@ -1,0 +1,175 @@
+//! `kiln test`: runs the tests that elements bring.
+//!
+//! In: elements already found and read. Out: lines like those of `cargo test`, and an exit status. Needs no root and changes
+//! nothing. Not here: what a test can do (`script/testing`).
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use crate::diagnostic::Diagnostic;
+use crate::script::testing::{self, TestedElement};
+
+/// Runs the tests of elements on an image in memory.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct TestArgs {
+    /// Elements to test; all on the search path when none is named
+    #[arg(value_name = "ELEMENT")]
+    pub elements: Vec<String>,
+    /// Run only the tests whose name contains this text
+    #[arg(long, value_name = "NAME")]
+    pub filter: Option<String>,
+}
+
+/// Runs the tests of `elements` that `args` lets through, writes to `out` how they end, and returns the exit status: 0 when
+/// all passed, 1 when one failed or there was none to run.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn run(args: &TestArgs, elements: &[TestedElement], out: &mut impl Write, colour: bool) -> io::Result<i32> {
+    let start = Instant::now();
+    let (mut passed, mut left_out) = (0_usize, 0_usize);
+    let mut failures: Vec<(String, Diagnostic)> = Vec::new();
+    let wanted = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    for tested in elements {
+        for case in testing::find(tested) {
+            let (name, ended) = match case {
+                Ok(case) if !wanted(&case.name) => {
+                    left_out += 1;
+                    continue;
+                }
+                Ok(case) => {
+                    let ended = testing::run(tested, &case).map_err(|diagnostic| *diagnostic);
+                    (case.name, ended)
+                }
+                Err((name, diagnostic)) => (name, Err(diagnostic)),
+            };
+            match ended {
+                Ok(()) => {
+                    passed += 1;
+                    writeln!(out, "test {name} ... {}", paint("ok", "32", colour))?;
+                }
+                Err(diagnostic) => {
+                    writeln!(out, "test {name} ... {}", paint("FAILED", "31", colour))?;
+                    failures.push((name, diagnostic));
+                }
+            }
+        }
+    }
+    if !failures.is_empty() {
+        writeln!(out, "\nfailures:")?;
+        for (name, diagnostic) in &failures {
+            writeln!(out, "\n---- {name} ----\n{}", diagnostic.render(colour))?;
+        }
+    }
+    let result = if failures.is_empty() { paint("ok", "32", colour) } else { paint("FAILED", "31", colour) };
+    writeln!(
+        out,
+        "\ntest result: {result}. {passed} passed; {} failed; {left_out} filtered out; finished in {:.2}s",
+        failures.len(),
+        start.elapsed().as_secs_f64()
+    )?;
+    if passed + failures.len() == 0 {
+        writeln!(out, "no test ran: tests are functions `test_…` in an element's `tests/*.rhai`")?;
+        return Ok(1);
+    }
+    Ok(i32::from(!failures.is_empty()))
+}
+
+fn paint(text: &str, code: &str, colour: bool) -> String {
+    if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PlannedElement;
+
+    const ELEMENT: &str = "const ELEMENT = #{ summary: \"x\" };
+fn install(image) {
+    image.install_packages([\"vim\"]);
+    image.write_file(\"/etc/vim/vimrc\", `port ${image.option(\"port\")} ${image.env(\"DIB_X\")}`);
+}
+";
+    const TESTS: &str = "import \"./element\" as e;
+fn test_installs(image) {
+    image.write_file(\"/etc/hosts\", \"the test itself needs no permission\");
+    fake_package(image, \"vim\");
+    image.set_env(\"DIB_X\", \"y\");
+    image.set_option(\"port\", 81);
+    e::install(image);
+    assert_eq(image.read_file(\"/etc/vim/vimrc\"), \"port 81 y\");
+    assert_eq(image.effects().map(|effect| effect.verb), [\"install_packages\", \"write_file\"]);
+    assert(image.package_version(\"vim\") != ());
+}
+fn test_arithmetic() { assert_eq(1 + 1, 2); }
+fn test_without_the_package(image) {
+    fake_package(image, \"emacs\");
+    assert_throws(\"packages.missing\", || e::install(image));
+}
+fn test_wrong() {
+    assert_eq([1], [2]);
+}
+fn helper() { throw \"never called\"; }
+";
+
+    fn element(permissions: &[&str]) -> (tempfile::TempDir, TestedElement) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("tests")).unwrap();
+        std::fs::write(folder.path().join("element.rhai"), ELEMENT).unwrap();
+        std::fs::write(folder.path().join("tests/install.rhai"), TESTS).unwrap();
+        let element = PlannedElement {
+            name: "vim".into(),
+            directory: camino::Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap(),
+            permissions: permissions.iter().map(|text| (*text).to_owned()).collect(),
+            options: [("port".to_owned(), 80.into())].into(),
+        };
+        (folder, TestedElement { element })
+    }
+
+    fn transcript(permissions: &[&str], filter: Option<&str>) -> (String, i32) {
+        let (_folder, tested) = element(permissions);
+        let args = TestArgs { elements: Vec::new(), filter: filter.map(str::to_owned) };
+        let mut out = Vec::new();
+        let status = run(&args, &[tested], &mut out, false).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        (text.split("; finished in").next().unwrap_or_default().to_owned(), status)
+    }
+
+    #[test]
+    fn tests_are_reported_as_cargo_reports_them() {
+        let (text, status) = transcript(&["packages", "write:/etc/vim"], None);
+        assert_eq!(status, 1);
+        insta::assert_snapshot!(text, @r#"
+        test vim::install::test_installs ... ok
+        test vim::install::test_arithmetic ... ok
+        test vim::install::test_without_the_package ... ok
+        test vim::install::test_wrong ... FAILED
+
+        failures:
+
+        ---- vim::install::test_wrong ----
+        error[test.assertion]: the values differ
+                                 left:  [1]
+                                 right: [2]
+          --> vim/tests/install.rhai:18:5
+           |
+        18 |     assert_eq([1], [2]);
+           |     ^^^^^^^^^
+
+        test result: FAILED. 3 passed; 1 failed; 0 filtered out
+        "#);
+    }
+
+    #[test]
+    fn the_elements_own_grants_apply_to_its_own_calls() {
+        let (text, status) = transcript(&["packages"], Some("installs"));
+        assert_eq!(status, 1);
+        assert!(text.contains("`write_file` needs the permission `write:/etc/vim/vimrc`"), "{text}");
+        assert_eq!(transcript(&["packages", "write:/etc/vim"], Some("installs")).1, 0);
+    }
+
+    #[test]
+    fn nothing_to_run_is_not_success() {
+        assert_eq!(transcript(&[], Some("no such test")).1, 1);
+    }
+}

@@ -1,0 +1,71 @@
+//! The verbs: native functions whose first parameter is the image, one file a noun.
+//!
+//! In: the image and plain values. Out: plain values or a [`HostError`](super::host_error::HostError). Each verb enters the
+//! image, asks for its permission, records its effect, then acts. No verb bears a phase's name: an element's phase function
+//! would take its place.
+
+pub mod command;
+pub mod copy;
+pub mod edit;
+pub mod facts;
+pub mod files;
+pub mod host;
+pub mod messages;
+pub mod options;
+pub mod packages;
+pub mod reading;
+pub mod services;
+pub mod template;
+pub mod testing;
+pub mod unit;
+pub mod users;
+
+use rhai::Module;
+use rhai::plugin::combine_with_exported_module;
+
+use super::host_error;
+use super::image::Image;
+
+/// All verbs.
+pub fn module() -> Module {
+    let mut module = Module::new();
+    module.set_custom_type::<Image>("Image");
+    combine_with_exported_module!(&mut module, "error", host_error::verbs);
+    combine_with_exported_module!(&mut module, "facts", facts::verbs);
+    combine_with_exported_module!(&mut module, "reading", reading::verbs);
+    combine_with_exported_module!(&mut module, "template", template::verbs);
+    combine_with_exported_module!(&mut module, "messages", messages::verbs);
+    combine_with_exported_module!(&mut module, "files", files::verbs);
+    combine_with_exported_module!(&mut module, "edit", edit::verbs);
+    combine_with_exported_module!(&mut module, "copy", copy::verbs);
+    combine_with_exported_module!(&mut module, "packages", packages::verbs);
+    combine_with_exported_module!(&mut module, "services", services::verbs);
+    combine_with_exported_module!(&mut module, "users", users::verbs);
+    combine_with_exported_module!(&mut module, "command", command::verbs);
+    combine_with_exported_module!(&mut module, "host", host::verbs);
+    module
+}
+
+/// What only tests of elements have.
+pub fn test_module() -> Module {
+    let mut module = Module::new();
+    combine_with_exported_module!(&mut module, "testing", testing::verbs);
+    module
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::Phase;
+
+    #[test]
+    fn no_verb_bears_the_name_of_a_phase() {
+        for module in [super::module(), super::test_module()] {
+            let signatures: Vec<String> = module.gen_fn_signatures_with_mapper(|name| name.into()).collect();
+            assert!(signatures.len() > 5);
+            for signature in signatures {
+                let name = signature.split('(').next().unwrap_or_default();
+                assert!(Phase::ALL.iter().all(|phase| phase.function() != name), "{signature}");
+            }
+        }
+    }
+}
