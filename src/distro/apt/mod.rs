@@ -1,1 +1,174 @@
-//! Debian and its relatives.
+//! Debian and its relatives: a root tree from an archive, with no program of the host.
+//!
+//! In: a [`Context`](super::Context). Out: packages chosen from signed indices ([`sources`], [`release`], [`signature`],
+//! [`index`], [`resolve`]), unpacked in process ([`deb`], [`unpack`], [`dpkg_database`]) and configured by the image's own dpkg
+//! ([`configure`]); later packages through the image's own apt-get ([`packages`]). Not here: what the packages are for.
+
+pub mod configure;
+pub mod control;
+pub mod deb;
+pub mod dpkg_database;
+pub mod index;
+pub mod initramfs;
+pub mod install;
+pub mod packages;
+pub mod relation;
+pub mod release;
+pub mod resolve;
+pub mod signature;
+pub mod sources;
+pub mod tree;
+pub mod unpack;
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use sha2::{Digest, Sha256};
+
+use super::{Bootstrap, Context, DistroError, Private, Resolution, ResolvedPackage};
+use crate::event::{Events, Unit};
+use crate::store::Store;
+use crate::store::download::Fetcher;
+use crate::store::packages::hex;
+use index::{Index, Package};
+use sources::{Settings, Source};
+
+/// Raised when what an equal resolution installs changes.
+const FORMAT: &str = "apt-bootstrap 1";
+
+/// Bootstraps Debian.
+#[derive(Debug)]
+pub struct Apt {
+    pub(super) settings: Settings,
+    pub(super) wanted: Vec<String>,
+    pub(super) arch: String,
+    pub(super) store: Store,
+    pub(super) fetcher: Fetcher,
+}
+
+/// What [`Apt`] decided.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Every package, in the order in which dependencies come first.
+    pub packages: Vec<Package>,
+    /// How many of `packages` make the smallest tree in which apt and every pre-dependency works; they come first.
+    pub base: usize,
+    /// Names that were asked for, or that every tree has: apt must not think them superfluous.
+    pub manual: Vec<String>,
+    /// The sources that go into the image.
+    pub sources: Vec<Source>,
+}
+
+impl Apt {
+    /// Reads the context's options.
+    ///
+    /// # Errors
+    /// For options without sense, a foreign architecture, a proxy that is no URL.
+    pub fn new(context: &Context, store: &Store) -> Result<Self, DistroError> {
+        let host = host_architecture();
+        let arch = if context.arch.is_empty() { host.to_owned() } else { context.arch.clone() };
+        if arch != host && !(host == "amd64" && arch == "i386") {
+            return Err(DistroError::Architecture { host: host.to_owned(), asked: arch });
+        }
+        Ok(Self {
+            settings: Settings::new(context)?,
+            wanted: context.packages.clone(),
+            arch,
+            store: store.clone(),
+            fetcher: Fetcher::new(&context.variables)?,
+        })
+    }
+}
+
+impl Bootstrap for Apt {
+    fn resolve(&self, events: &Events) -> Result<Resolution, DistroError> {
+        let sources = self.settings.sources()?;
+        let keys = signature::Keyring::load(self.settings.keyring.as_deref(), Utf8Path::new("/"))?;
+        let mut digest = Sha256::new();
+        for part in [FORMAT, self.arch.as_str(), keys.digest()] {
+            digest.update(part);
+            digest.update([0]);
+        }
+        let suites = std::thread::scope(|scope| {
+            let threads: Vec<_> = sources
+                .iter()
+                .map(|source| scope.spawn(|| self.load(source, &keys)))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect::<Result<Vec<_>, _>>()
+        })?;
+        let index = Index::new(suites.into_iter().flatten().collect());
+        let chosen = resolve::resolve(&index, &self.wanted, &self.arch)?;
+        for source in &sources {
+            digest.update(source.line());
+            digest.update([0]);
+        }
+        let mut packages = Vec::with_capacity(chosen.packages.len());
+        let mut download_size = 0;
+        for package in &chosen.packages {
+            for part in [&package.name, &package.version, &package.architecture, &package.sha256] {
+                digest.update(part);
+                digest.update([0]);
+            }
+            if !self.store.has_package(&package.sha256) {
+                download_size += package.size;
+            }
+            packages.push(ResolvedPackage {
+                name: package.name.clone(),
+                version: package.version.clone(),
+                architecture: package.architecture.clone(),
+                size: package.size,
+            });
+        }
+        for name in &chosen.manual {
+            digest.update(name);
+            digest.update([0]);
+        }
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        events.progress("resolve", packages.len() as u64, packages.len() as u64, Unit::Items);
+        let choice = Choice { packages: chosen.packages, base: chosen.base, manual: chosen.manual, sources };
+        Ok(Resolution {
+            digest: hex(&digest.finalize()),
+            packages,
+            download_size,
+            private: Private::Apt(std::sync::Arc::new(choice)),
+        })
+    }
+
+    fn install(&self, resolution: &Resolution, root: &Utf8Path, events: &Events) -> Result<(), DistroError> {
+        let Private::Apt(choice) = &resolution.private;
+        install::install(self, choice, root, events)
+    }
+}
+
+impl Apt {
+    /// The verified package lists of one source.
+    fn load(&self, source: &Source, keys: &signature::Keyring) -> Result<Vec<index::List>, DistroError> {
+        let release = release::fetch(&self.fetcher, source, keys, self.settings.check_dates)?;
+        source
+            .components
+            .iter()
+            .map(|component| index::fetch(&self.store, &self.fetcher, source, &release, component, &self.arch))
+            .collect()
+    }
+}
+
+/// The architecture of this machine in Debian's spelling.
+pub fn host_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "i386",
+        "arm" => "armhf",
+        "powerpc64" => "ppc64el",
+        other => other,
+    }
+}
+
+pub(super) fn panicked() -> DistroError {
+    DistroError::Unsatisfiable("a worker of the package manager panicked; this is a mistake in kiln".into())
+}
+
+/// A map of name to position, used where packages refer to each other.
+pub(super) fn positions(packages: &[Package]) -> BTreeMap<&str, usize> {
+    packages.iter().enumerate().map(|(position, package)| (package.name.as_str(), position)).collect()
+}

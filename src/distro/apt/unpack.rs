@@ -1,0 +1,244 @@
+//! Puts the files of packages into the tree, as dpkg does, many packages at once.
+//!
+//! In: archives' bytes. Out: files in the tree, and what the database must know about each package. Directories that several
+//! packages have get the attributes of the first of them in the order of the choice, whichever thread came first.
+//! Not here: the database's form (`dpkg_database`), scripts (`configure`).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use md5::{Digest, Md5};
+use rustix::fs::FileType;
+
+use super::deb::{Control, Deb};
+use super::index::Package;
+use super::tree::{Attributes, Tree};
+use crate::distro::DistroError;
+use crate::store::packages::hex;
+
+/// What came out of one archive.
+#[derive(Clone, Debug, Default)]
+pub struct Unpacked {
+    /// The control files.
+    pub control: Control,
+    /// Every path, absolute, in the archive's order; `/.` is the root.
+    pub paths: Vec<String>,
+    /// Configuration files and their md5 in lower-case hex.
+    pub conffiles: Vec<(String, String)>,
+}
+
+/// Unpacks packages into one tree.
+#[derive(Debug)]
+pub struct Unpacker<'a> {
+    root: Utf8PathBuf,
+    packages: &'a [Package],
+    /// Path to the position of the package that has it.
+    owners: Mutex<HashMap<String, usize>>,
+    /// Folder to the position of the first package that has it, and its attributes there.
+    folders: Mutex<BTreeMap<String, (usize, Attributes)>>,
+    /// (position, path): files that a package lost to one that replaces them.
+    lost: Mutex<HashSet<(usize, String)>>,
+    /// Path to (new path, package that may keep the old one).
+    diversions: HashMap<String, (String, String)>,
+}
+
+impl<'a> Unpacker<'a> {
+    /// An unpacker into `root` for packages out of `packages`.
+    pub fn new(root: &Utf8Path, packages: &'a [Package]) -> Self {
+        Self {
+            root: root.to_owned(),
+            packages,
+            owners: Mutex::default(),
+            folders: Mutex::default(),
+            lost: Mutex::default(),
+            diversions: HashMap::new(),
+        }
+    }
+
+    /// From now on honours the diversions that are recorded in the tree (three lines each: path, new path, package).
+    pub fn read_diversions(&mut self) {
+        let text = std::fs::read_to_string(self.root.join("var/lib/dpkg/diversions")).unwrap_or_default();
+        let mut lines = text.lines().map(str::to_owned);
+        while let (Some(from), Some(to), Some(by)) = (lines.next(), lines.next(), lines.next()) {
+            self.diversions.insert(from, (to, by));
+        }
+    }
+
+    /// Unpacks the package at `position`, whose archive is `bytes`.
+    ///
+    /// # Errors
+    /// When the archive is damaged, two packages have the same file, or the tree cannot be written.
+    pub fn unpack(&self, position: usize, bytes: &[u8]) -> Result<Unpacked, DistroError> {
+        let package = &self.packages[position];
+        let deb = Deb::new(&package.url, bytes)?;
+        let control = deb.control()?;
+        let conffiles: HashSet<&str> =
+            control.lines("conffiles").into_iter().filter(|line| line.starts_with('/')).collect();
+        let damaged = |error: std::io::Error| DistroError::Format {
+            file: package.url.clone(),
+            reason: format!("its data cannot be unpacked: {error}"),
+        };
+        let tree = Tree::open(&self.root).map_err(|source| self.file("open the tree", "", source))?;
+        let mut archive = tar::Archive::new(deb.data()?);
+        let (mut paths, mut digests) = (Vec::new(), Vec::new());
+        for entry in archive.entries().map_err(damaged)? {
+            let mut entry = entry.map_err(damaged)?;
+            let path = normal(&String::from_utf8_lossy(&entry.path_bytes()));
+            let listed = if path.is_empty() { "/.".to_owned() } else { format!("/{path}") };
+            if self.place(&tree, position, &path, &listed, &mut entry, conffiles.contains(listed.as_str()), &mut digests)? {
+                paths.push(listed);
+            }
+        }
+        Ok(Unpacked { paths, conffiles: digests, control })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one entry and all that decides about it")]
+    fn place(
+        &self,
+        tree: &Tree,
+        position: usize,
+        path: &str,
+        listed: &str,
+        entry: &mut tar::Entry<'_, Box<dyn Read + '_>>,
+        conffile: bool,
+        digests: &mut Vec<(String, String)>,
+    ) -> Result<bool, DistroError> {
+        let failed = |source| self.file("unpack", path, source);
+        let header = entry.header();
+        let number = |value: std::io::Result<u64>| value.map(|value| u32::try_from(value).unwrap_or(0));
+        let attributes = Attributes {
+            mode: header.mode().map_err(failed)? & 0o7777,
+            uid: number(header.uid()).map_err(failed)?,
+            gid: number(header.gid()).map_err(failed)?,
+            mtime: header.mtime().map_err(failed)?.cast_signed(),
+        };
+        let kind = header.entry_type();
+        let device = || -> std::io::Result<(u32, u32)> {
+            Ok((header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0)))
+        };
+        if kind.is_dir() {
+            self.folder(tree, position, path, attributes).map_err(failed)?;
+            return Ok(true);
+        }
+        if !self.claim(position, listed)? {
+            return Ok(false);
+        }
+        let package = &self.packages[position].name;
+        let target = match self.diversions.get(listed) {
+            Some((to, by)) if by != package => to.trim_start_matches('/'),
+            _ => path,
+        };
+        let target = target.as_bytes();
+        let link = entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        match kind {
+            tar::EntryType::Symlink => tree.symlink(&link, target, attributes).map_err(failed)?,
+            tar::EntryType::Link => {
+                tree.hard_link(normal(&String::from_utf8_lossy(&link)).as_bytes(), target).map_err(failed)?;
+            }
+            tar::EntryType::Char => {
+                let device = device().map_err(failed)?;
+                tree.node(target, FileType::CharacterDevice, device, attributes).map_err(failed)?;
+            }
+            tar::EntryType::Block => {
+                let device = device().map_err(failed)?;
+                tree.node(target, FileType::BlockDevice, device, attributes).map_err(failed)?;
+            }
+            tar::EntryType::Fifo => tree.node(target, FileType::Fifo, (0, 0), attributes).map_err(failed)?,
+            _ if conffile => {
+                let mut content = Vec::new();
+                entry.read_to_end(&mut content).map_err(failed)?;
+                digests.push((listed.to_owned(), hex(&Md5::digest(&content))));
+                tree.write(target, attributes, &[], &mut content.as_slice()).map_err(failed)?;
+            }
+            _ => {
+                let xattrs = xattrs(entry).map_err(failed)?;
+                tree.write(target, attributes, &xattrs, entry).map_err(failed)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sets the folders' attributes and forgets them; call it when no thread unpacks. Returns what packages lost to others.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn finish(&self) -> Result<HashSet<(usize, String)>, DistroError> {
+        let tree = Tree::open(&self.root).map_err(|source| self.file("open the tree", "", source))?;
+        for (path, (_, attributes)) in std::mem::take(&mut *lock(&self.folders)) {
+            tree.set_dir(path.as_bytes(), attributes).map_err(|source| self.file("set the mode of", &path, source))?;
+        }
+        Ok(std::mem::take(&mut lock(&self.lost)))
+    }
+
+    fn folder(&self, tree: &Tree, position: usize, path: &str, attributes: Attributes) -> std::io::Result<()> {
+        let mut folders = lock(&self.folders);
+        if let Some((first, known)) = folders.get_mut(path) {
+            if position < *first {
+                (*first, *known) = (position, attributes);
+            }
+            return Ok(());
+        }
+        if path.is_empty() {
+            folders.insert(String::new(), (position, attributes));
+            return Ok(());
+        }
+        // An earlier stage's folder keeps its attributes; so does what a script made.
+        let there = self.root.join(path).symlink_metadata().is_ok();
+        tree.make_dir(path.as_bytes())?;
+        if !there {
+            folders.insert(path.to_owned(), (position, attributes));
+        }
+        Ok(())
+    }
+
+    /// Whether the package at `position` may write `path`.
+    fn claim(&self, position: usize, path: &str) -> Result<bool, DistroError> {
+        let mut owners = lock(&self.owners);
+        let Some(other) = owners.insert(path.to_owned(), position).filter(|other| *other != position) else {
+            return Ok(true);
+        };
+        let (this, that) = (&self.packages[position], &self.packages[other]);
+        let replaces = |a: &Package, b: &Package| {
+            a.replaces.iter().any(|relation| relation.name == b.name && relation.admits(&b.version))
+        };
+        let diverted = self.diversions.get(path).is_some_and(|(_, by)| *by == this.name || *by == that.name);
+        if replaces(this, that) {
+            lock(&self.lost).insert((other, path.to_owned()));
+            Ok(true)
+        } else if replaces(that, this) {
+            owners.insert(path.to_owned(), other);
+            Ok(false)
+        } else if diverted {
+            Ok(true)
+        } else {
+            Err(DistroError::Unsatisfiable(format!("{path} is in {} and in {}; ask for only one of them", that.name, this.name)))
+        }
+    }
+
+    fn file(&self, action: &'static str, path: &str, source: std::io::Error) -> DistroError {
+        DistroError::File { action, path: self.root.join(path), source }
+    }
+}
+
+/// A path of an archive, relative to the root, without `.` and empty parts.
+fn normal(path: &str) -> String {
+    path.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
+}
+
+fn xattrs(entry: &mut tar::Entry<'_, Box<dyn Read + '_>>) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for extension in extensions {
+        let extension = extension?;
+        if let Some(name) = extension.key().ok().and_then(|key| key.strip_prefix("SCHILY.xattr.")) {
+            found.push((name.to_owned(), extension.value_bytes().to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
