@@ -1,8 +1,9 @@
 //! Why a build stopped, before it is told to the user.
 
 use crate::boot::BootError;
-use crate::disk::DiskError;
-use crate::disk::config::ConfigError;
+use crate::diagnostic::Diagnostic;
+use crate::disk::direct::DiskError;
+use crate::disk::image_size::UsageError;
 use crate::disk::solve::LayoutError;
 use crate::distro::DistroError;
 use crate::event::Failure;
@@ -23,9 +24,9 @@ pub enum BuildError {
     /// A verb of the program's own stages failed.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// The block-device description is wrong.
+    /// The tree could not be measured.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Usage(#[from] UsageError),
     /// The block-device description cannot be laid out.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -51,7 +52,7 @@ pub enum BuildError {
     },
     /// A script failed; it says all by itself.
     #[error("{}", .0.message)]
-    Script(Box<Failure>),
+    Script(Box<Diagnostic>),
 }
 
 impl BuildError {
@@ -64,7 +65,12 @@ impl BuildError {
     /// What the user is told; the step is added by whoever ran it.
     pub fn into_failure(self) -> Failure {
         match self {
-            Self::Script(failure) => *failure,
+            Self::Script(diagnostic) => Failure {
+                message: diagnostic.message.clone(),
+                diagnostic: Some(*diagnostic),
+                exit_status: 1,
+                ..Failure::default()
+            },
             other => Failure { message: other.to_string(), exit_status: 1, ..Failure::default() },
         }
     }

@@ -40,12 +40,11 @@ impl Image<'_> {
         let asked = self.plan.outputs.iter().find(|output| output.format == "raw");
         let raw = asked.map_or_else(|| self.site.work.join("image.raw"), |output| format::temporary(&output.path));
         let parameters = &self.plan.disk.parameters;
-        let config = disk::config::parse(&self.plan.disk.config, &self.plan.disk.origin)?;
         let size = match parameters.image_size {
             Some(size) => size,
             None => disk::image_size::image_size(parameters, disk::image_size::usage(self.tree)?),
         };
-        let layout = disk::solve::solve(&config, parameters, size, &self.plan.seed)?;
+        let layout = disk::solve::solve(&self.plan.disk.config, parameters, size, &self.plan.seed)?;
         let primary = layout.disks.first().map(|disk| disk.name.clone()).unwrap_or_default();
         disk::direct::write(&layout, &primary, self.tree, &raw, self.plan.source_date_epoch, self.events)?;
         if let Some(files) = &self.boot_files {

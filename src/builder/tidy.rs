@@ -20,7 +20,7 @@ pub fn write_fstab(root: &Utf8Path, layout: &Layout) -> Result<(), BuildError> {
         fs::create_dir_all(&folder).map_err(BuildError::system(format!("make the mount point {point}")))?;
     }
     fs::create_dir_all(root.join("etc")).map_err(BuildError::system("make /etc"))?;
-    fs::write(root.join("etc/fstab"), fstab::render(layout)).map_err(BuildError::system("write /etc/fstab"))
+    fs::write(root.join("etc/fstab"), fstab::text(layout)).map_err(BuildError::system("write /etc/fstab"))
 }
 
 /// Takes away what a build leaves in a tree: all below `/tmp`, the texts of `/var/log`, logs below `/root`.

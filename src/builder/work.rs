@@ -13,7 +13,7 @@ use super::error::BuildError;
 use super::stack::{Laid, Place, Stack};
 use super::tidy;
 use crate::boot::{self, BootFiles};
-use crate::disk::{self, layout::Layout};
+use crate::disk::layout::Layout;
 use crate::distro;
 use crate::event::Events;
 use crate::plan::{Action, Plan, PlannedElement, Step};
@@ -37,8 +37,7 @@ pub struct Worker<'a> {
 impl<'a> Worker<'a> {
     /// A worker for `plan`.
     pub fn new(plan: &'a Plan, store: &Utf8Path, events: &'a Events) -> Result<Self, BuildError> {
-        let config = disk::config::parse(&plan.disk.config, &plan.disk.origin)?;
-        let layout = plan.provisional_layout(&config)?;
+        let layout = plan.provisional_layout()?;
         Ok(Self {
             plan,
             store: Store::open(store)?,
@@ -113,8 +112,9 @@ impl<'a> Worker<'a> {
             function: function.to_owned(),
             facts: self.facts.clone(),
         };
-        let tree = Tree::new(place.root, self.packages(place.root)?, self.events.clone());
-        script::run::run(&call, Arc::new(tree), self.events).map(drop).map_err(|failure| BuildError::Script(failure.into()))
+        let tree = Tree::new(place.root, self.packages(place.root)?, self.events.clone())?;
+        script::run::run(&call, Arc::new(tree), self.events).map_err(|failed| BuildError::Script(Box::new(failed)))?;
+        Ok(())
     }
 
     /// What a script's result may depend on beyond its inputs and the tree: the archive, if it may ask it.

@@ -1,6 +1,9 @@
 //! `kiln build`: plans, checks, builds, and shows how it goes.
 
+use std::fs;
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
@@ -10,7 +13,7 @@ use super::prepare::{Prepared, prepare};
 use super::words::ImageArgs;
 use crate::builder::parent::{self, Outcome, Settings};
 use crate::event::Events;
-use crate::ui::{Mode, Screen};
+use crate::ui::{Form, Options, Screen, Verbosity};
 
 /// Words of `kiln build`.
 #[derive(Args, Debug)]
@@ -53,20 +56,17 @@ pub fn run(args: BuildArgs) -> ExitCode {
         Err(message) => return super::refuse(&message),
     };
     let log = args.logfile.clone().unwrap_or_else(|| log_path(&store, &plan.name));
-    let mode = match args.log_format {
-        LogFormat::Json => Mode::Json,
-        LogFormat::Text if args.quiet => Mode::Quiet,
-        LogFormat::Text if args.verbose => Mode::Verbose,
-        LogFormat::Text => Mode::Normal,
-    };
-    let screen = match Screen::new(mode, super::is_terminal(), super::colour(), &log, &command_line()) {
-        Ok(screen) => screen,
+    let screen = match screen(&args, &log) {
+        Ok(screen) => Mutex::new(screen),
         Err(error) => return super::refuse(&format!("cannot write the log {log}: {error}; name another with --logfile")),
     };
-    let handle = screen.clone();
-    let events = Events::new(move |event| handle.hear(&event));
+    let events = Events::new(move |event| {
+        // A screen that cannot be written is no reason to stop building.
+        if let Ok(mut screen) = screen.lock() {
+            let _ = screen.handle(&event);
+        }
+    });
     let outcome = parent::build(&plan, &Settings { store, reuse: !args.no_cache }, &events);
-    screen.close();
     match outcome {
         Outcome::Built => ExitCode::SUCCESS,
         Outcome::Failed { status } => ExitCode::from(status),
@@ -75,6 +75,31 @@ pub fn run(args: BuildArgs) -> ExitCode {
             ExitCode::from(u8::try_from(128 + signal).unwrap_or(130))
         }
     }
+}
+
+/// What shows the build: text on standard error, or events on standard output.
+fn screen(args: &BuildArgs, log: &Utf8Path) -> io::Result<Screen> {
+    if let Some(folder) = log.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let file = BufWriter::new(fs::File::create(log)?);
+    let form = match args.log_format {
+        LogFormat::Json => Form::Json,
+        LogFormat::Text if super::is_terminal() => Form::Terminal,
+        LogFormat::Text => Form::Lines,
+    };
+    let verbosity = match (args.quiet, args.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    let options =
+        Options { form, verbosity, colour: super::colour(), log: Some(log.to_owned()), repeat: Some(command_line()) };
+    let out: Box<dyn Write + Send> = match form {
+        Form::Json => Box::new(io::stdout()),
+        Form::Terminal | Form::Lines => Box::new(io::stderr()),
+    };
+    Ok(Screen::new(options, out).with_log(Box::new(file)))
 }
 
 /// `STORE/logs/NAME.log`: the last build of each name; the path is known before the build.

@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
         Verb::Build(args) => build::run(args),
         Verb::Plan(args) => plan::run(args),
         Verb::Boot(args) => boot::run(args),
-        Verb::Test(args) => test::run(args),
+        Verb::Test(args) => test::main(&args),
         Verb::Builder(args) => builder::run(args),
     }
 }

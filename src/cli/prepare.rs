@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::words::ImageArgs;
-use crate::element::{self, Catalog};
+use crate::element::{self, Catalog, ElementError};
 use crate::plan::{self, Plan};
 use crate::store::builtin;
 
@@ -22,9 +22,17 @@ pub fn prepare(args: &ImageArgs, colour: bool) -> Result<Prepared, String> {
     let builtin = builtin::elements(&store)
         .map_err(|error| format!("cannot write to the store at {store}: {error}; name another with --store"))?;
     let block_device = super::checks::block_device_override(&mut request)?;
-    let catalog = Catalog::new(&request.search_path, &builtin).map_err(|error| error.render(colour))?;
-    let elements = element::resolve(&request, &catalog).map_err(|error| error.render(colour))?;
-    let settings = element::settings(&request, &elements).map_err(|error| error.render(colour))?;
+    let catalog = Catalog::new(&request.search_path, &builtin).map_err(|error| explain(&error, colour))?;
+    let elements = element::resolve(&request, &catalog).map_err(|error| explain(&error, colour))?;
+    let settings = element::settings(&request, &elements).map_err(|error| explain(&error, colour))?;
     let plan = plan::assemble(&request, &elements, &settings, block_device).map_err(|error| error.to_string())?;
     Ok(Prepared { plan, store })
+}
+
+/// The error with its place in the user's file, when it has one.
+pub fn explain(error: &ElementError, colour: bool) -> String {
+    match error.diagnostic() {
+        Some(diagnostic) => diagnostic.render(colour),
+        None => error.to_string(),
+    }
 }

@@ -11,7 +11,7 @@ pub fn parse(text: &str) -> Result<u64, String> {
             number * f64::from(1 << 30)
         }
         Err(_) => {
-            let bytes = crate::disk::size::parse(text).map_err(|error| error.to_string())?;
+            let bytes = crate::disk::size::absolute(text).map_err(|error| error.to_string())?;
             return if bytes == 0 { Err("a size is more than 0".to_owned()) } else { Ok(bytes) };
         }
     };

@@ -1,13 +1,21 @@
 //! `kiln test`: runs the tests that elements bring.
 //!
-//! In: elements already found and read. Out: lines like those of `cargo test`, and an exit status. Needs no root and changes
+//! In: names of elements. Out: lines like those of `cargo test`, and an exit status. Needs no root and changes
 //! nothing. Not here: what a test can do (`script/testing`).
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 use std::time::Instant;
 
+use camino::Utf8PathBuf;
+
+use super::prepare::explain;
+use super::words;
 use crate::diagnostic::Diagnostic;
+use crate::element::Catalog;
+use crate::plan::PlannedElement;
 use crate::script::testing::{self, TestedElement};
+use crate::store::builtin;
 
 /// Runs the tests of elements on an image in memory.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -18,6 +26,50 @@ pub struct TestArgs {
     /// Run only the tests whose name contains this text
     #[arg(long, value_name = "NAME")]
     pub filter: Option<String>,
+    /// Folder that holds elements, before those of `ELEMENTS_PATH`; may be repeated
+    #[arg(long, value_name = "FOLDER")]
+    pub elements_path: Vec<Utf8PathBuf>,
+    /// Folder of what is kept between builds
+    #[arg(long, value_name = "FOLDER")]
+    pub store: Option<Utf8PathBuf>,
+}
+
+/// Finds the elements that `args` name and runs their tests.
+pub fn main(args: &TestArgs) -> ExitCode {
+    let colour = super::colour();
+    let tested = match find(args, colour) {
+        Ok(tested) => tested,
+        Err(message) => return super::refuse(&message),
+    };
+    match run(args, &tested, &mut io::stdout().lock(), colour) {
+        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// The elements to test, each with its options' defaults.
+fn find(args: &TestArgs, colour: bool) -> Result<Vec<TestedElement>, String> {
+    let store = words::store(args.store.as_deref())?;
+    let builtin = builtin::elements(&store).map_err(|error| format!("cannot write to the store at {store}: {error}"))?;
+    let search_path = words::search_path(&args.elements_path)?;
+    let catalog = Catalog::new(&search_path, &builtin).map_err(|error| explain(&error, colour))?;
+    let named = !args.elements.is_empty();
+    let names: Vec<String> = if named { args.elements.clone() } else { catalog.names().map(str::to_owned).collect() };
+    let mut tested = Vec::new();
+    for name in names {
+        let element = catalog.load(&name).map_err(|error| explain(&error, colour))?;
+        let element = element.ok_or_else(|| format!("element '{name}' not found"))?;
+        let options = element.options.iter().map(|(name, option)| (name.clone(), option.default_value.clone()));
+        tested.push(TestedElement {
+            element: PlannedElement {
+                name: element.name,
+                directory: element.directory,
+                permissions: element.permissions,
+                options: options.collect(),
+            },
+        });
+    }
+    Ok(tested)
 }
 
 /// Runs the tests of `elements` that `args` lets through, writes to `out` how they end, and returns the exit status: 0 when
@@ -82,7 +134,6 @@ fn paint(text: &str, code: &str, colour: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::PlannedElement;
 
     const ELEMENT: &str = "const ELEMENT = #{ summary: \"x\" };
 fn install(image) {
@@ -128,7 +179,7 @@ fn helper() { throw \"never called\"; }
 
     fn transcript(permissions: &[&str], filter: Option<&str>) -> (String, i32) {
         let (_folder, tested) = element(permissions);
-        let args = TestArgs { elements: Vec::new(), filter: filter.map(str::to_owned) };
+        let args = TestArgs { filter: filter.map(str::to_owned), ..TestArgs::default() };
         let mut out = Vec::new();
         let status = run(&args, &[tested], &mut out, false).unwrap();
         let text = String::from_utf8(out).unwrap();

@@ -84,17 +84,13 @@ impl ImageArgs {
                 .ok_or_else(|| format!("`--option {text}` is not of the form ELEMENT.NAME=VALUE"))?;
             options.insert(name.to_owned(), value.to_owned());
         }
-        let mut search_path: Vec<Utf8PathBuf> = self.elements_path.iter().map(|folder| here.join(folder)).collect();
-        if let Some(path) = variables.get("ELEMENTS_PATH") {
-            search_path.extend(path.split(':').map(|folder| here.join(folder)));
-        }
         let epoch = variables.get("SOURCE_DATE_EPOCH").map(|text| {
             text.parse().map_err(|_| format!("SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds"))
         });
         let packages = self.packages.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         Ok(Request {
             elements: self.elements.clone(),
-            search_path,
+            search_path: search_path(&self.elements_path)?,
             output: here.join(output),
             formats,
             arch: self.arch.clone().or_else(|| variables.get("ARCH").cloned()).unwrap_or_else(host_arch),
@@ -126,6 +122,16 @@ impl ImageArgs {
     pub fn store(&self) -> Result<Utf8PathBuf, String> {
         store(self.store.as_deref())
     }
+}
+
+/// The folders that hold elements: those named, then those of `ELEMENTS_PATH`.
+pub fn search_path(named: &[Utf8PathBuf]) -> Result<Vec<Utf8PathBuf>, String> {
+    let here = current_folder()?;
+    let mut path: Vec<Utf8PathBuf> = named.iter().map(|folder| here.join(folder)).collect();
+    if let Some(variable) = variables::var("ELEMENTS_PATH") {
+        path.extend(variable.split(':').map(|folder| here.join(folder)));
+    }
+    Ok(path)
 }
 
 /// The store: what the user names, else `KILN_STORE`, else a folder in the user's cache.

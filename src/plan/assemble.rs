@@ -30,6 +30,9 @@ pub enum PlanError {
     /// The block-device description cannot be laid out.
     #[error(transparent)]
     Layout(#[from] disk::solve::LayoutError),
+    /// A file system that nobody here writes.
+    #[error(transparent)]
+    FileSystem(#[from] disk::direct::DiskError),
     /// A format that nobody knows.
     #[error(transparent)]
     Format(#[from] format::UnknownFormat),
@@ -116,8 +119,7 @@ pub fn assemble(
         checksums: request.checksums.clone(),
     };
     // A description that cannot be is found now, not after the packages.
-    let config = disk::config::parse(&plan.disk.config, &plan.disk.origin)?;
-    plan.provisional_layout(&config)?;
+    disk::direct::check(&plan.provisional_layout()?)?;
     let bootstrap = bootstrap(request, elements, settings, &plan.system, &packages)?;
     let inputs = Inputs::new(&plan)?;
     plan.steps = Phase::ALL
@@ -213,7 +215,7 @@ fn steps(
         .flat_map(|element| element.hooks.iter().map(move |hook| (element, hook)))
         .filter(|(_, hook)| hook.phase == phase)
         .collect();
-    hooks.sort_by(|(_, one), (_, other)| crate::element::hooks::compare(&one.key, &other.key));
+    hooks.sort_by(|(_, one), (_, other)| crate::element::hooks::order(&one.key, &other.key));
     for (element, hook) in hooks {
         let name = &element.name;
         let HookKind::Script { file, function } = &hook.kind else {
@@ -253,11 +255,16 @@ fn disk_plan(
         described.extend(element.block_device(&request.arch).map(|file| (element, file)));
     }
     let (origin, config) = match (given, described.as_slice()) {
-        (Some(given), _) => given,
-        (None, []) => ("the whole disk, without partitions".to_owned(), disk::default_config().to_owned()),
+        (Some((origin, text)), _) => {
+            let config = disk::config::parse(&text, &origin)?;
+            (origin, config)
+        }
+        (None, []) => ("the whole disk, without partitions".to_owned(), disk::config::default_config()),
         (None, [(element, file)]) => {
             let read = |source| PlanError::Read { path: file.clone(), source };
-            (format!("{}/{}", element.name, file.file_name().unwrap_or_default()), fs::read_to_string(file).map_err(read)?)
+            let origin = format!("{}/{}", element.name, file.file_name().unwrap_or_default());
+            let config = disk::config::parse(&fs::read_to_string(file).map_err(read)?, &origin)?;
+            (origin, config)
         }
         (None, [(first, _), (second, _), ..]) => {
             return Err(PlanError::TwoDisks { first: first.name.clone(), second: second.name.clone() });

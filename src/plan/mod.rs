@@ -85,8 +85,8 @@ pub struct PlannedElement {
 pub struct DiskPlan {
     /// The element or variable that the description comes from.
     pub origin: String,
-    /// DIB's block-device description, YAML.
-    pub config: String,
+    /// DIB's block-device description, read.
+    pub config: disk::config::Config,
     /// What the description does not say.
     pub parameters: DiskParameters,
 }
@@ -132,8 +132,8 @@ impl Plan {
     ///
     /// # Errors
     /// The description cannot be laid out.
-    pub fn provisional_layout(&self, config: &disk::config::Config) -> Result<disk::layout::Layout, disk::solve::LayoutError> {
+    pub fn provisional_layout(&self) -> Result<disk::layout::Layout, disk::solve::LayoutError> {
         let size = self.disk.parameters.image_size.unwrap_or(PROVISIONAL_SIZE);
-        disk::solve::solve(config, &self.disk.parameters, size, &self.seed)
+        disk::solve::solve(&self.disk.config, &self.disk.parameters, size, &self.seed)
     }
 }
