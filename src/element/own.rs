@@ -111,8 +111,9 @@ fn an_empty_virtual_terminal_is_kept_and_an_empty_release_is_not() {
 fn bookworm_gets_these_packages() {
     let (elements, settings) = image(&["debian-minimal", "vm"], "amd64", &[("DIB_RELEASE", "bookworm")]);
     let expected = set(
-        "adduser apt-transport-https busybox ca-certificates gnupg2 grub-pc linux-image-amd64 locales lsb-release netbase \
-         open-iscsi python3 software-properties-common sudo systemd-sysv",
+        "adduser apt-transport-https busybox ca-certificates dbus-user-session gnupg2 grub-pc krb5-locales libgpm2 \
+         libldap-common libnss-systemd libsasl2-modules linux-image-amd64 locales lsb-release netbase open-iscsi python3 \
+         software-properties-common sudo systemd-sysv systemd-timesyncd usr-is-merged",
     );
     assert_eq!(packages_of(&elements, &settings, "bookworm", "amd64"), expected);
 }

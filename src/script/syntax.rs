@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use regex::Regex;
 use rhai::{ASTFlags, Engine, Expr, OptimizationLevel, Position, Stmt};
 
 use crate::diagnostic::{Diagnostic, Label};
@@ -304,10 +303,22 @@ fn token_length(text: &str) -> usize {
 
 /// Where the name of a function stands; rhai keeps the place of its body only.
 fn name_of_function(text: &str, name: &str) -> Range<usize> {
-    Regex::new(&format!(r"(?m)^[ \t]*(?:private[ \t]+)?fn\s+(?:\w+\.)?({})\s*\(", regex::escape(name)))
-        .ok()
-        .and_then(|pattern| pattern.captures(text).and_then(|found| found.get(1)).map(|name| name.range()))
-        .unwrap_or(0..0)
+    let mut start_of_line = 0;
+    for line in text.split_inclusive('\n') {
+        let code = line.trim_start();
+        let code = code.strip_prefix("private").map_or(code, str::trim_start);
+        if let Some(rest) = code.strip_prefix("fn").filter(|rest| rest.starts_with(char::is_whitespace)) {
+            let rest = rest.trim_start();
+            // `fn Type.name(` is a method
+            let head = rest.split('(').next().unwrap_or(rest).trim_end();
+            if head.rsplit('.').next() == Some(name) {
+                let start = start_of_line + (line.len() - rest.len()) + (head.len() - name.len());
+                return start..start + name.len();
+            }
+        }
+        start_of_line += line.len();
+    }
+    0..0
 }
 
 fn uncomment(block: &str) -> Vec<String> {
@@ -388,6 +399,13 @@ mod tests {
         assert_eq!(pointed_at(&error), "=");
         assert!(read("x", "fn f() { eval(\"1\") }").is_err());
         assert!(read("x", "fn f() {").is_err());
+    }
+
+    #[test]
+    fn the_name_of_a_function_is_found_wherever_the_line_begins() {
+        let text = "// fn a(x)\nfn ab(x) {}\n  private  fn a (x) {}\n";
+        assert_eq!(name_of_function(text, "a"), text.find("a (x)").map(|at| at..at + 1).unwrap());
+        assert_eq!(name_of_function(text, "c"), 0..0);
     }
 
     #[test]
