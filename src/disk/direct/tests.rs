@@ -75,7 +75,10 @@ fn check_ext(image: &Utf8Path, layout: &Layout) {
 #[test]
 fn an_mbr_image_passes_sfdisk_and_e2fsck_and_holds_the_tree() {
     let fixture = Fixture::new();
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(fixture.tree().join("etc/hostname").as_str(), "user.kiln", b"kept", flags).unwrap();
     let (layout, image) = fixture.write(MBR, 256 << 20, "mbr.raw").unwrap();
+    assert!(debugfs(&image, &layout, "/", "ea_list /etc/hostname").contains("user.kiln (4) = \"kept\""));
     assert!(run(&["sfdisk", "-V", image.as_str()]).contains("No errors detected"));
     check_ext(&image, &layout);
     assert!(debugfs(&image, &layout, "/", "cat /etc/hostname").contains("baked\n"));
@@ -132,6 +135,19 @@ fn the_esp_is_filled_from_its_folder_which_is_empty_on_the_root() {
     assert!(listing.contains("EFI/BOOT/BOOTX64.EFI") && listing.contains("A longer name.txt"), "{listing}");
     // The tree itself is as it was.
     assert!(fixture.tree().join("boot/efi/EFI/BOOT/BOOTX64.EFI").exists());
+}
+
+#[test]
+fn a_disk_with_sectors_of_4_kib_has_both_tables() {
+    let fixture = Fixture::new();
+    let yaml = GPT.replace("name: image0", "name: image0\n    block_size: 4096");
+    let (layout, image) = fixture.write(&yaml, 256 << 20, "4k.raw").unwrap();
+    // The tools read files as disks of 512-byte sectors, so both tables are read back by the crate, checksums and all.
+    let config = gpt::GptConfig::new().logical_block_size(gpt::disk::LogicalBlockSize::Lb4096).only_valid_headers(true);
+    let table = config.open(&image).unwrap();
+    assert_eq!(table.partitions()[&2].first_lba, 9 * 256);
+    assert_eq!(table.backup_header().unwrap().current_lba, (256 << 20) / 4096 - 1);
+    check_ext(&image, &layout);
 }
 
 #[test]
