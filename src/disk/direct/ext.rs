@@ -1,5 +1,9 @@
 //! ext2, ext3 and ext4, filled from the tree by `mke2fs -d` straight into their place in the image.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+
+use super::ext_times::{self, Root};
 use super::{DiskError, Job};
 use crate::disk::image_size::usage_without;
 use crate::sandbox::command::{Command, CommandError};
@@ -8,7 +12,7 @@ use crate::sandbox::mount::seeing_only;
 const MIB: u64 = 1 << 20;
 
 /// Makes and fills the file system.
-pub(super) fn write(job: &Job<'_>) -> Result<(), DiskError> {
+pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
     let (content, others) = (job.content(), job.others());
     let mut command = Command::new(arguments(job));
     if let Some(time) = job.time {
@@ -26,7 +30,16 @@ pub(super) fn write(job: &Job<'_>) -> Result<(), DiskError> {
             Err(error) => return Err(DiskError::io("hide the content of other file systems in", content)(error)),
         },
     };
-    ended.map(|_| ()).map_err(|source| explain(job, source))
+    ended.map_err(|source| explain(job, source))?;
+    let root = match &content {
+        None => None,
+        Some(content) => {
+            let folder = content.metadata().map_err(DiskError::io("look at", content))?;
+            Some(Root { mode: folder.mode(), uid: folder.uid(), gid: folder.gid() })
+        }
+    };
+    ext_times::normalise(file, job.filesystem.start, job.time, root)
+        .map_err(DiskError::io("set the times of the ext file system in", job.image))
 }
 
 fn arguments(job: &Job<'_>) -> Vec<String> {

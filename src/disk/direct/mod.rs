@@ -5,6 +5,7 @@
 
 mod error;
 mod ext;
+mod ext_times;
 mod fat;
 mod gpt;
 mod mbr;
@@ -52,7 +53,7 @@ pub fn write(
     for filesystem in layout.filesystems.iter().filter(|filesystem| filesystem.disk == disk.name) {
         let job = Job { layout, filesystem, tree, image, time, events };
         match filesystem.kind.as_str() {
-            "ext2" | "ext3" | "ext4" => ext::write(&job)?,
+            "ext2" | "ext3" | "ext4" => ext::write(&job, &file)?,
             "vfat" | "fat" => fat::write(&job, &file)?,
             _ => swap::write(filesystem, &file, image)?,
         }

@@ -62,16 +62,23 @@ fn debugfs(image: &Utf8Path, layout: &Layout, point: &str, request: &str) -> Str
     run(&["debugfs", "-R", request, &format!("{image}?offset={start}")])
 }
 
+fn check_ext_at(image: &Utf8Path, start: u64) {
+    run(&["e2fsck", "-fn", &format!("{image}?offset={start}")]);
+}
+
 fn check_ext(image: &Utf8Path, layout: &Layout) {
     for filesystem in layout.filesystems.iter().filter(|filesystem| filesystem.kind.starts_with("ext")) {
-        run(&["e2fsck", "-fn", &format!("{image}?offset={}", filesystem.start)]);
+        check_ext_at(image, filesystem.start);
     }
 }
 
 #[test]
 fn an_mbr_image_passes_sfdisk_and_e2fsck_and_holds_the_tree() {
     let fixture = Fixture::new();
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(fixture.tree().join("etc/hostname").as_str(), "user.kiln", b"kept", flags).unwrap();
     let (layout, image) = fixture.write(MBR, 256 << 20, "mbr.raw").unwrap();
+    assert!(debugfs(&image, &layout, "/", "ea_list /etc/hostname").contains("user.kiln (4) = \"kept\""));
     assert!(run(&["sfdisk", "-V", image.as_str()]).contains("No errors detected"));
     check_ext(&image, &layout);
     assert!(debugfs(&image, &layout, "/", "cat /etc/hostname").contains("baked\n"));
@@ -131,14 +138,75 @@ fn the_esp_is_filled_from_its_folder_which_is_empty_on_the_root() {
 }
 
 #[test]
+fn a_disk_with_sectors_of_4_kib_has_both_tables() {
+    let fixture = Fixture::new();
+    let yaml = GPT.replace("name: image0", "name: image0\n    block_size: 4096");
+    let (layout, image) = fixture.write(&yaml, 256 << 20, "4k.raw").unwrap();
+    // The tools read files as disks of 512-byte sectors, so both tables are read back by the crate, checksums and all.
+    let config = gpt::GptConfig::new().logical_block_size(gpt::disk::LogicalBlockSize::Lb4096).only_valid_headers(true);
+    let table = config.open(&image).unwrap();
+    assert_eq!(table.partitions()[&2].first_lba, 9 * 256);
+    assert_eq!(table.backup_header().unwrap().current_lba, (256 << 20) / 4096 - 1);
+    check_ext(&image, &layout);
+}
+
+#[test]
 fn the_same_tree_makes_the_same_bytes() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
     let fixture = Fixture::new();
     let (_, one) = fixture.write(EFI, 1 << 30, "one.raw").unwrap();
-    let (_, two) = fixture.write(EFI, 1 << 30, "two.raw").unwrap();
+    // Nobody can choose a file's change and access times: they must not matter.
+    std::fs::rename(fixture.tree().join("etc/hostname"), fixture.tree().join("etc/h")).unwrap();
+    std::fs::rename(fixture.tree().join("etc/h"), fixture.tree().join("etc/hostname")).unwrap();
+    let (layout, two) = fixture.write(EFI, 1 << 30, "two.raw").unwrap();
+    check_ext(&two, &layout);
     run(&["cmp", one.as_str(), two.as_str()]);
+}
+
+#[test]
+fn a_file_system_has_the_mode_and_owner_of_its_folder() {
+    let fixture = Fixture::new();
+    std::fs::set_permissions(fixture.tree().join("home"), std::os::unix::fs::PermissionsExt::from_mode(0o1777))
+        .unwrap();
+    let yaml = "
+- local_loop: { name: image0, size: 100MiB, mkfs: { name: mkfs_root, mount: { mount_point: / } } }
+- local_loop: { name: image1, size: 100MiB, mkfs: { type: ext4, name: home, mount: { mount_point: /home } } }
+";
+    let config = config::parse(yaml, "test").unwrap();
+    let layout = solve::solve(&config, &solve::tests::parameters(), 0, "seed").unwrap();
+    let image = fixture.path("home.raw");
+    write(&layout, "image1", &fixture.tree(), &image, None, &Events::none()).unwrap();
+    check_ext_at(&image, 0);
+    assert!(debugfs(&image, &layout, "/home", "stat <2>").contains("Mode:  01777"));
+}
+
+#[test]
+fn fat_of_every_width_passes_fsck() {
+    let fixture = Fixture::new();
+    for (size, sector, options, report) in [
+        ("3MiB", 512, "", "12 bit entries"),
+        ("100MiB", 512, "", "16 bit entries"),
+        ("500MiB", 4096, "", "16 bit entries"),
+        ("600MiB", 512, "", "32 bit entries"),
+        ("100MiB", 512, "-F 32", "32 bit entries"),
+    ] {
+        let yaml = format!(
+            "
+- local_loop: {{ name: root, size: 100MiB, mkfs: {{ name: mkfs_root, mount: {{ mount_point: / }} }} }}
+- local_loop:
+    name: image0
+    size: {size}
+    block_size: {sector}
+    mkfs: {{ name: esp, type: vfat, opts: '{options}', mount: {{ mount_point: /boot/efi }} }}
+"
+        );
+        let (_, image) = fixture.write(&yaml, 0, "fat.raw").unwrap();
+        let text = run(&["fsck.vfat", "-n", "-v", image.as_str()]);
+        assert!(text.contains(report), "{size}: {text}");
+        assert!(!text.contains("uninitialized") && !text.contains("differences"), "{size}: {text}");
+    }
 }
 
 #[test]

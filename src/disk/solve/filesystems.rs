@@ -15,6 +15,11 @@ pub fn root_label(config: &Config, parameters: &DiskParameters) -> String {
     config.filesystem_at("/").map_or_else(String::new, |root| label(root, kind(root, parameters), parameters))
 }
 
+/// Type of the file system mounted at `/` (DIB's `root-fstype`).
+pub fn root_fs_type<'a>(config: &'a Config, parameters: &'a DiskParameters) -> &'a str {
+    config.filesystem_at("/").map_or("", |root| kind(root, parameters))
+}
+
 pub(super) fn place(
     config: &Config,
     parameters: &DiskParameters,

@@ -13,7 +13,7 @@ use super::config::{Config, TableKind};
 use super::layout::{Disk, Layout};
 use crate::plan::DiskParameters;
 pub use error::LayoutError;
-pub use filesystems::root_label;
+pub use filesystems::{root_fs_type, root_label};
 use identity::Identity;
 pub(super) use mbr::EXTENDED;
 

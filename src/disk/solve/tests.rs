@@ -113,6 +113,15 @@ fn the_root_takes_its_type_label_and_options_from_the_request() {
 }
 
 #[test]
+fn facts_are_known_before_anything_is_solved() {
+    let config = parse(EFI, "x").unwrap();
+    assert_eq!(root_label(&config, &parameters()), "cloudimg-rootfs");
+    assert_eq!(root_fs_type(&config, &parameters()), "ext4");
+    let request = DiskParameters { root_label: Some("mine".into()), root_fs_type: "xfs".into(), ..parameters() };
+    assert_eq!((root_label(&config, &request).as_str(), root_fs_type(&config, &request)), ("mine", "xfs"));
+}
+
+#[test]
 fn a_journal_does_not_fill_a_small_file_system() {
     let solved = solve(&config::default_config(), &parameters(), 80 << 20, "s").unwrap();
     assert_eq!(solved.filesystems[0].options[3], "size=10");

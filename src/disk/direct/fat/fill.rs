@@ -200,7 +200,7 @@ fn date_time(seconds: i64) -> (u16, u16) {
     let part = |value: i8| u16::try_from(value).unwrap_or_default();
     let year = u16::try_from(civil.year() - 1980).unwrap_or_default();
     let date = year << 9 | part(civil.month()) << 5 | part(civil.day());
-    (date, part(civil.hour()) << 11 | part(civil.minute()) << 5 | part(civil.second()) / 2)
+    (date, part(civil.hour()) << 11 | part(civil.minute()) << 5 | (part(civil.second()) / 2))
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ impl Name {
             // The name ends with a zero, what is behind it is all ones.
             let unit = |at: usize| part.get(at).copied().unwrap_or(if at == part.len() { 0 } else { 0xffff });
             let mut entry = [0; 32];
-            entry[0] = index as u8 + 1 | if index + 1 == count { 0x40 } else { 0 };
+            entry[0] = (index as u8 + 1) | if index + 1 == count { 0x40 } else { 0 };
             entry[11] = 0x0f;
             entry[13] = sum;
             for at in 0..13 {
