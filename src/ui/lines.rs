@@ -51,10 +51,12 @@ impl Lines {
                 Some(format!("{phase}: done in {}", duration(Duration::from_millis(*milliseconds))))
             }
             Event::StepStarted { title, .. } => Some(format!("{phase}: {title}")),
-            Event::StepFinished { id, reused: true, .. } => Some(format!("{phase}: {}: from the store", history.title(id))),
-            Event::Progress { what, done, total, unit } => self
-                .due(what, elapsed)
-                .then(|| format!("{phase}: {what}: {}", amount(*done, *total, *unit))),
+            Event::StepFinished { id, reused: true, .. } => {
+                Some(format!("{phase}: {}: from the store", history.title(id)))
+            }
+            Event::Progress { what, done, total, unit } => {
+                self.due(what, elapsed).then(|| format!("{phase}: {what}: {}", amount(*done, *total, *unit)))
+            }
             Event::Output { line } if options.verbosity >= Verbosity::Verbose => {
                 Some(format!("{phase} | {}", printable(line)))
             }

@@ -5,9 +5,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::Options;
 use super::history::History;
 use super::text::{Paint, bytes, duration, paint, printable};
-use super::Options;
 use crate::diagnostic::Diagnostic;
 use crate::event::Failure;
 

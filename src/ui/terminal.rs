@@ -137,10 +137,10 @@ mod tests {
         let (prefix, message, _) = handle(Event::StepStarted { id: "a".into(), title: "vim: install".into() });
         assert_eq!((prefix.as_str(), message.as_str()), ("install", "1/3 vim: install"));
         let progress = |done, total| Event::Progress { what: "unpack".into(), done, total, unit: Unit::Items };
-        assert_eq!(handle(progress(1, 0)).2, false);
+        assert!(!handle(progress(1, 0)).2);
         let (_, message, with_bar) = handle(progress(1, 4));
         assert_eq!((message.as_str(), with_bar), ("vim: install: unpack 1 of 4 (25 %)", true));
-        assert_eq!(handle(progress(4, 4)).2, false);
+        assert!(!handle(progress(4, 4)).2);
     }
 
     #[test]

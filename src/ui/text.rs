@@ -110,14 +110,10 @@ mod tests {
     #[test]
     fn durations_use_the_unit_that_fits() {
         let show = |milliseconds| duration(Duration::from_millis(milliseconds));
-        assert_eq!([0, 449, 59_949, 59_950, 125_000, 3_725_000].map(show), [
-            "0.0 s",
-            "0.4 s",
-            "59.9 s",
-            "1 min 00 s",
-            "2 min 05 s",
-            "1 h 02 min"
-        ]);
+        assert_eq!(
+            [0, 449, 59_949, 59_950, 125_000, 3_725_000].map(show),
+            ["0.0 s", "0.4 s", "59.9 s", "1 min 00 s", "2 min 05 s", "1 h 02 min"]
+        );
     }
 
     #[test]

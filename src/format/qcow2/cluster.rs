@@ -9,6 +9,8 @@ use crate::format::sparse::is_zero;
 
 /// Base-2 logarithm of the window that QEMU decompresses with.
 const WINDOW_BITS: u8 = 12;
+/// The lowest level that works: at level 1 zlib-rs 0.6.8 panics on real data, its fast path overruns a buffer.
+const LOWEST_LEVEL: u32 = 2;
 /// A compressed cluster must save at least a sector.
 const LARGEST_COMPRESSED: usize = CLUSTER as usize - 512;
 
@@ -41,7 +43,7 @@ impl Encoder {
         let method = match compression {
             Compression::None => Method::Store,
             Compression::Deflate { level } => Method::Deflate(Box::new(Compress::new_with_window_bits(
-                flate2::Compression::new(level),
+                flate2::Compression::new(level.clamp(LOWEST_LEVEL, 9)),
                 false,
                 WINDOW_BITS,
             ))),

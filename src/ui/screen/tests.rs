@@ -113,11 +113,8 @@ fn without_a_terminal_each_thing_is_a_line_and_the_end_is_a_report() {
 
 #[test]
 fn a_failure_says_what_where_why_and_how_to_repeat_it() {
-    let options = Options {
-        log: Some("/tmp/kiln.log".into()),
-        repeat: Some("kiln build -o i ssh".into()),
-        ..Options::default()
-    };
+    let options =
+        Options { log: Some("/tmp/kiln.log".into()), repeat: Some("kiln build -o i ssh".into()), ..Options::default() };
     let (screen, _) = show(options, &failure());
     let report = &screen[screen.find("error:").unwrap()..];
     insta::assert_snapshot!(report, @r#"
