@@ -153,6 +153,10 @@ impl Machine {
             "-drive",
             &disk,
         ];
+        if self.arch == Arch::Amd64 {
+            // Without any display GRUB complains of missing video modes on the console.
+            argv.extend(["-vga", "std"]);
+        }
         if accelerator == Accelerator::Kvm {
             // A triple fault is a restart: it must end QEMU to be noticed.
             argv.push("-no-reboot");
