@@ -74,16 +74,12 @@ pub(super) fn script(layout: &Layout) -> String {
     for (number, filesystem, _) in &mounted {
         let _ = writeln!(text, "        {}) echo {number} ;;", quoted(&device(filesystem)));
     }
-    text.push_str("        *) return 1 ;;\n    esac\n}\n\nrelative() {\n    case $1/ in\n");
+    // A relative path never ends in a slash, that of a mount point is empty: `/vmlinuz` is joined to it.
+    text.push_str("        *) return 1 ;;\n    esac\n}\n\nrelative() {\n    set -- \"${1%/}\"\n    case $1/ in\n");
     for (_, _, mount_point) in mounted.iter().filter(|(_, _, mount_point)| *mount_point != "/") {
         let mount_point = mount_point.trim_end_matches('/');
-        let _ = writeln!(
-            text,
-            "        {}) echo / ;;\n        {}*) echo \"${{1#{}}}\" ;;",
-            quoted(&with_slash(mount_point)),
-            quoted(&with_slash(mount_point)),
-            quoted(mount_point)
-        );
+        let _ =
+            writeln!(text, "        {}*) echo \"${{1#{}}}\" ;;", quoted(&with_slash(mount_point)), quoted(mount_point));
     }
     text.push_str("        *) echo \"$1\" ;;\n    esac\n}\n\nanswer() {\n    case $1 in\n");
     for (number, filesystem, _) in &mounted {
@@ -235,9 +231,13 @@ mod tests {
     #[test]
     fn a_path_is_relative_to_its_own_file_system() {
         let layout = with_boot();
-        for (path, relative) in
-            [("/boot/vmlinuz-6", "/vmlinuz-6\n"), ("/boot", "/\n"), ("/", "/\n"), ("/usr/share/x", "/usr/share/x\n")]
-        {
+        for (path, relative) in [
+            ("/boot/vmlinuz-6", "/vmlinuz-6\n"),
+            ("/boot", "\n"),
+            ("/boot/", "\n"),
+            ("/", "\n"),
+            ("/usr/share/x", "/usr/share/x\n"),
+        ] {
             assert_eq!(ask(&layout, "grub-mkrelpath", &[path]).as_deref(), Some(relative), "{path}");
         }
     }

@@ -111,7 +111,7 @@ pub struct Machine {
     pub firmware: Option<Firmware>,
     /// Its memory, MiB.
     pub memory: u32,
-    /// Its processors.
+    /// Its processors under KVM; an emulated machine has one.
     pub processors: u32,
 }
 
@@ -122,11 +122,12 @@ impl Machine {
             Arch::Amd64 => "q35",
             Arch::Arm64 => "virt",
         };
-        let (name, processor) = match accelerator {
-            Accelerator::Kvm => ("kvm", "host"),
-            Accelerator::Tcg => ("tcg", "max"),
+        // Emulated processors wait for each other's locks: on a busy host one boots sooner than two.
+        let (name, processor, processors) = match accelerator {
+            Accelerator::Kvm => ("kvm", "host", self.processors),
+            Accelerator::Tcg => ("tcg", "max", 1),
         };
-        let (memory, processors) = (self.memory.to_string(), self.processors.to_string());
+        let (memory, processors) = (self.memory.to_string(), processors.to_string());
         let disk = format!("file={},format={},if=virtio,snapshot=on", escaped(&self.image), self.format.driver());
         let mut argv: Vec<&str> = vec![
             self.arch.program(),
@@ -152,6 +153,10 @@ impl Machine {
             "-drive",
             &disk,
         ];
+        if self.arch == Arch::Amd64 {
+            // Without any display GRUB complains of missing video modes on the console.
+            argv.extend(["-vga", "std"]);
+        }
         if accelerator == Accelerator::Kvm {
             // A triple fault is a restart: it must end QEMU to be noticed.
             argv.push("-no-reboot");
