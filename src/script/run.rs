@@ -131,7 +131,7 @@ impl Script {
             Diagnostic::new("internal.panic", text).help("this is a bug in kiln, please report it with this file")
         })?;
         if let Err(failed) = ended {
-            return Err(error::explain(&self.engine, Some(&self.image), &self.sources, &self.name, failed));
+            return Err(error::explain(&self.engine, Some((function, &self.image)), &self.sources, &self.name, failed));
         }
         match self.image.violation() {
             Some(violation) => Err(error::violation(&violation, &self.sources)),
@@ -271,6 +271,41 @@ mod tests {
         let ended = super::on_own_thread(|| -> i32 { std::panic::resume_unwind(Box::new("boom".to_owned())) });
         assert_eq!(ended.unwrap_err(), "boom");
         assert_eq!(super::on_own_thread(|| 7).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_panic_inside_a_verb_is_reported_as_a_bug() {
+        struct Broken;
+        impl crate::target::Packages for Broken {
+            fn install(&self, _: &[String]) -> Result<(), crate::target::TargetError> {
+                std::panic::resume_unwind(Box::new("boom"))
+            }
+            fn remove(&self, _: &[String]) -> Result<(), crate::target::TargetError> {
+                Ok(())
+            }
+            fn update(&self) -> Result<(), crate::target::TargetError> {
+                Ok(())
+            }
+            fn version(&self, _: &str) -> Result<Option<String>, crate::target::TargetError> {
+                Ok(None)
+            }
+        }
+        let root = tempfile::tempdir().unwrap();
+        let root = camino::Utf8Path::from_path(root.path()).unwrap().to_owned();
+        let events = crate::event::Events::none();
+        let tree = crate::target::tree::Tree::new(&root, std::sync::Arc::new(Broken), events.clone()).unwrap();
+        let text = "fn install(image) { try { image.install_packages([\"vim\"]); } catch { } }";
+        let fixture = Fixture::new(&["packages"]).file("element.rhai", text);
+        let call = super::Call {
+            element: fixture.element.clone(),
+            file: fixture.element.directory.join("element.rhai"),
+            function: "install".into(),
+            facts: super::super::testing::facts(&fixture.element),
+        };
+        let error = super::run(&call, std::sync::Arc::new(tree), &events).unwrap_err();
+        assert_eq!(error.code, "internal.panic");
+        assert_eq!(error.message, "internal error in `install` of vim/element.rhai: boom");
+        assert!(error.help[0].contains("report"));
     }
 
     #[test]
