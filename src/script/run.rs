@@ -274,6 +274,55 @@ mod tests {
     }
 
     #[test]
+    fn every_file_of_the_library_loads_and_works() {
+        let text = r#"
+            import "std/files" as files;
+            import "std/packages" as packages;
+            import "std/services" as services;
+            fn install(image) {
+                files::write_once(image, "/etc/a", "1");
+                files::write_once(image, "/etc/a", "2");
+                files::write_script(image, "/etc/b.sh", "x");
+                files::truncate(image, "/etc/none");
+                packages::ensure(image, ["vim"]);
+                packages::ensure(image, ["vim"]);
+                if !packages::installed(image, "vim") { throw "vim"; }
+                if image.read_file("/etc/a") != "1" || image.stat("/etc/b.sh").mode != 0o755 { throw "files"; }
+                services::add(image, "job.service", "[Install]\nWantedBy=multi-user.target\n");
+                services::disable(image, "job");
+                files::remove_all(image, ["/etc/[ab]*"]);
+                if image.exists("/etc/a") || image.exists("/etc/b.sh") || image.exists("/etc/none") { throw "removed"; }
+            }
+        "#;
+        let effects = Fixture::new(&["packages", "services", "write:/etc"]).script(text);
+        let effects = effects.unwrap_or_else(|error| panic!("{}", error.render(false)));
+        assert_eq!(effects.iter().filter(|effect| effect.verb == "install_packages").count(), 1);
+        assert!(effects.iter().all(|effect| effect.file.starts_with("std/") && effect.line > 0));
+    }
+
+    #[test]
+    fn users_and_commands_take_their_options() {
+        let text = r#"
+            fn install(image) {
+                image.add_group("web", #{ gid: 500 });
+                image.add_user("web", #{ uid: 500, group: "web", groups: ["a", "b"], shell: "/bin/sh" });
+                image.add_user("root");
+                let ended = image.run_in_chroot(["false"], #{ check: false, env: #{ A: "b" }, stdin: "x", timeout: 5 });
+                if ended.status != 1 || ended.stdout != "out" { throw "status"; }
+                try { image.run_in_chroot(["false"]); throw "no error"; } catch (err) { if err.code != "command.failed" { throw err; } }
+            }
+        "#;
+        let fixture = Fixture::new(&["users", "run"]);
+        let output = crate::target::RunOutput { status: 1, stdout: b"out".to_vec(), stderr: Vec::new() };
+        fixture.target.add_command(vec!["false".into()], output);
+        let fixture = fixture.file("element.rhai", text);
+        fixture.install().unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let lines: Vec<String> = fixture.target.done().iter().map(|done| done.args.join(" ")).collect();
+        let user = "useradd --create-home --uid=500 --gid=web --groups=a,b --shell=/bin/sh web";
+        assert_eq!(lines, ["groupadd --gid=500 web", user, "false", "false"]);
+    }
+
+    #[test]
     fn a_panic_inside_a_verb_is_reported_as_a_bug() {
         struct Broken;
         impl crate::target::Packages for Broken {
