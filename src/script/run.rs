@@ -191,6 +191,12 @@ mod tests {
     }
 
     #[test]
+    fn the_statement_that_makes_the_optimiser_panic_is_a_plain_error() {
+        let text = "const M = #{ a: 1 };\nM.a = 2;\nfn install(image) { }";
+        assert_eq!(code(&[], text), "script.failed");
+    }
+
+    #[test]
     fn eval_sleep_and_exit_do_not_exist() {
         assert_eq!(code(&[], "fn install(image) { eval(\"1\"); }"), "script.syntax");
         assert_eq!(code(&[], "fn install(image) { sleep(1000); }"), "usage.sleep");
