@@ -185,9 +185,19 @@ mod tests {
 
     #[test]
     fn a_span_that_does_not_fit_is_no_reason_to_panic() {
-        for span in [0..1000, 500..1000, 7..3, 30..31] {
+        for span in [0..1000, 500..1000, Range { start: 7, end: 3 }, 30..31] {
             let label = Label::new("a", ELEMENT, span, "here");
             assert!(Diagnostic::new("", "m").label(label).render(false).contains("error: m"));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_line_and_column_of_every_text_can_be_shown(source in "(?s).{0,60}", line in 0_usize..9, column in 0_usize..90) {
+            let span = word(&source, line, column);
+            proptest::prop_assert!(source.get(span.clone()).is_some());
+            let shown = Diagnostic::new("a.b", "m").label(Label::new("f", &source, span, "x")).render(false);
+            proptest::prop_assert!(shown.contains("error[a.b]: m"));
         }
     }
 }

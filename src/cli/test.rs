@@ -153,6 +153,7 @@ fn test_installs(image) {
     assert(image.package_version(\"vim\") != ());
 }
 fn test_arithmetic() { assert_eq(1 + 1, 2); }
+fn test_variables(image) { assert_eq(image.env(\"DIB_Z\"), \"z\"); }
 fn test_without_the_package(image) {
     fake_package(image, \"emacs\");
     assert_throws(\"packages.missing\", || e::install(image));
@@ -174,7 +175,7 @@ fn helper() { throw \"never called\"; }
             permissions: permissions.iter().map(|text| (*text).to_owned()).collect(),
             options: [("port".to_owned(), 80.into())].into(),
         };
-        (folder, TestedElement { element })
+        (folder, TestedElement { element, variables: [("DIB_Z".to_owned(), "z".to_owned())].into() })
     }
 
     fn transcript(permissions: &[&str], filter: Option<&str>) -> (String, i32) {
@@ -193,6 +194,7 @@ fn helper() { throw \"never called\"; }
         insta::assert_snapshot!(text, @r#"
         test vim::install::test_installs ... ok
         test vim::install::test_arithmetic ... ok
+        test vim::install::test_variables ... ok
         test vim::install::test_without_the_package ... ok
         test vim::install::test_wrong ... FAILED
 
@@ -202,12 +204,12 @@ fn helper() { throw \"never called\"; }
         error[test.assertion]: the values differ
                                  left:  [1]
                                  right: [2]
-          --> vim/tests/install.rhai:18:5
+          --> vim/tests/install.rhai:19:5
            |
-        18 |     assert_eq([1], [2]);
+        19 |     assert_eq([1], [2]);
            |     ^^^^^^^^^
 
-        test result: FAILED. 3 passed; 1 failed; 0 filtered out
+        test result: FAILED. 4 passed; 1 failed; 0 filtered out
         "#);
     }
 

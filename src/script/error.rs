@@ -13,10 +13,11 @@ use super::source::Sources;
 use super::{engine, image};
 use crate::diagnostic::Diagnostic;
 
-/// What `error` means to the author of the file called `entry`. `image` knows the last verb called.
+/// What `error` means to the author of the file called `entry`, when its function `called` ran with the image (`None` while
+/// the file was compiled). The image knows the last verb called.
 pub fn explain(
     engine: &Engine,
-    image: Option<&Image>,
+    called: Option<(&str, &Image)>,
     sources: &Sources,
     entry: &str,
     error: Box<EvalAltResult>,
@@ -25,13 +26,13 @@ pub fn explain(
     let mut source = entry.to_owned();
     let mut error = error;
     // The function that was running, for errors that have nothing else.
-    let mut function = None;
+    let mut function = called.map(|(function, _)| function.to_owned());
     let mut inner = loop {
         match *error {
-            EvalAltResult::ErrorInFunctionCall(name, called, inner, position) => {
+            EvalAltResult::ErrorInFunctionCall(name, file, inner, position) => {
                 frames.push((source.clone(), position, in_call(&name)));
-                if !called.is_empty() {
-                    source = called;
+                if !file.is_empty() {
+                    source = file;
                 }
                 function = Some(name);
                 error = inner;
@@ -50,7 +51,7 @@ pub fn explain(
     let mut note = String::new();
     if position.is_none()
         && limit(&inner)
-        && let Some(last) = image.and_then(Image::last)
+        && let Some(last) = called.and_then(|(_, image)| image.last())
     {
         note = format!("the last verb called was `{}`, here", last.verb);
         (source, position) = (last.source, last.position);
@@ -353,7 +354,7 @@ mod tests {
     fn an_endless_loop_names_the_last_verb() {
         let text = "fn install(image) {\n    image.exists(\"/etc\");\n    loop { }\n}\n";
         assert_snapshot!(failure(&[], text), @r#"
-        error[limit.operations]: the script did not end after 50 million operations
+        error[limit.operations]: the script did not end after 50 million operations in `install`
          --> vim/element.rhai:2:11
           |
         2 |     image.exists("/etc");

@@ -3,7 +3,7 @@
 //! In: a code, a message. Out: a value that a script can catch and branch on (`err.code`, `err.message`), and that survives to
 //! the end when it does not. Carried in `ErrorRuntime`: `ErrorSystem` would lose its place on the way. Not here: the place.
 
-use rhai::plugin::*;
+use rhai::{Dynamic, EvalAltResult, Position};
 
 use crate::target::TargetError;
 
@@ -50,32 +50,5 @@ impl From<HostError> for Box<EvalAltResult> {
     fn from(error: HostError) -> Self {
         // Rhai fills in the position of the call.
         Self::new(EvalAltResult::ErrorRuntime(Dynamic::from(error), Position::NONE))
-    }
-}
-
-/// How a script looks at a caught error.
-#[export_module]
-pub mod verbs {
-    use super::HostError;
-
-    /// An error of a verb.
-    pub type Error = HostError;
-
-    /// Stable dotted code: `io.not-found`.
-    #[rhai_fn(get = "code", pure)]
-    pub fn code(error: &mut HostError) -> String {
-        error.code.clone()
-    }
-
-    /// What was attempted and what went wrong.
-    #[rhai_fn(get = "message", pure)]
-    pub fn message(error: &mut HostError) -> String {
-        error.message.clone()
-    }
-
-    /// The message.
-    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
-    pub fn text(error: &mut HostError) -> String {
-        error.message.clone()
     }
 }

@@ -131,7 +131,7 @@ impl Script {
             Diagnostic::new("internal.panic", text).help("this is a bug in kiln, please report it with this file")
         })?;
         if let Err(failed) = ended {
-            return Err(error::explain(&self.engine, Some(&self.image), &self.sources, &self.name, failed));
+            return Err(error::explain(&self.engine, Some((function, &self.image)), &self.sources, &self.name, failed));
         }
         match self.image.violation() {
             Some(violation) => Err(error::violation(&violation, &self.sources)),
@@ -188,6 +188,12 @@ mod tests {
     fn deep_nesting_is_refused_before_it_runs() {
         let deep = format!("fn install(image) {{ let x = {}1{}; }}", "(".repeat(5000), ")".repeat(5000));
         assert_eq!(code(&[], &deep), "script.syntax");
+    }
+
+    #[test]
+    fn the_statement_that_makes_the_optimiser_panic_is_a_plain_error() {
+        let text = "const M = #{ a: 1 };\nM.a = 2;\nfn install(image) { }";
+        assert_eq!(code(&[], text), "script.failed");
     }
 
     #[test]
@@ -271,6 +277,90 @@ mod tests {
         let ended = super::on_own_thread(|| -> i32 { std::panic::resume_unwind(Box::new("boom".to_owned())) });
         assert_eq!(ended.unwrap_err(), "boom");
         assert_eq!(super::on_own_thread(|| 7).unwrap(), 7);
+    }
+
+    #[test]
+    fn every_file_of_the_library_loads_and_works() {
+        let text = r#"
+            import "std/files" as files;
+            import "std/packages" as packages;
+            import "std/services" as services;
+            fn install(image) {
+                files::write_once(image, "/etc/a", "1");
+                files::write_once(image, "/etc/a", "2");
+                files::write_script(image, "/etc/b.sh", "x");
+                files::truncate(image, "/etc/none");
+                packages::ensure(image, ["vim"]);
+                packages::ensure(image, ["vim"]);
+                if !packages::installed(image, "vim") { throw "vim"; }
+                if image.read_file("/etc/a") != "1" || image.stat("/etc/b.sh").mode != 0o755 { throw "files"; }
+                services::add(image, "job.service", "[Install]\nWantedBy=multi-user.target\n");
+                services::disable(image, "job");
+                files::remove_all(image, ["/etc/[ab]*"]);
+                if image.exists("/etc/a") || image.exists("/etc/b.sh") || image.exists("/etc/none") { throw "removed"; }
+            }
+        "#;
+        let effects = Fixture::new(&["packages", "services", "write:/etc"]).script(text);
+        let effects = effects.unwrap_or_else(|error| panic!("{}", error.render(false)));
+        assert_eq!(effects.iter().filter(|effect| effect.verb == "install_packages").count(), 1);
+        assert!(effects.iter().all(|effect| effect.file.starts_with("std/") && effect.line > 0));
+    }
+
+    #[test]
+    fn users_and_commands_take_their_options() {
+        let text = r#"
+            fn install(image) {
+                image.add_group("web", #{ gid: 500 });
+                image.add_user("web", #{ uid: 500, group: "web", groups: ["a", "b"], shell: "/bin/sh" });
+                image.add_user("root");
+                let ended = image.run_in_chroot(["false"], #{ check: false, env: #{ A: "b" }, stdin: "x", timeout: 5 });
+                if ended.status != 1 || ended.stdout != "out" { throw "status"; }
+                try { image.run_in_chroot(["false"]); throw "no error"; } catch (err) { if err.code != "command.failed" { throw err; } }
+            }
+        "#;
+        let fixture = Fixture::new(&["users", "run"]);
+        let output = crate::target::RunOutput { status: 1, stdout: b"out".to_vec(), stderr: Vec::new() };
+        fixture.target.add_command(vec!["false".into()], output);
+        let fixture = fixture.file("element.rhai", text);
+        fixture.install().unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let lines: Vec<String> = fixture.target.done().iter().map(|done| done.args.join(" ")).collect();
+        let user = "useradd --create-home --uid=500 --gid=web --groups=a,b --shell=/bin/sh web";
+        assert_eq!(lines, ["groupadd --gid=500 web", user, "false", "false"]);
+    }
+
+    #[test]
+    fn a_panic_inside_a_verb_is_reported_as_a_bug() {
+        struct Broken;
+        impl crate::target::Packages for Broken {
+            fn install(&self, _: &[String]) -> Result<(), crate::target::TargetError> {
+                std::panic::resume_unwind(Box::new("boom"))
+            }
+            fn remove(&self, _: &[String]) -> Result<(), crate::target::TargetError> {
+                Ok(())
+            }
+            fn update(&self) -> Result<(), crate::target::TargetError> {
+                Ok(())
+            }
+            fn version(&self, _: &str) -> Result<Option<String>, crate::target::TargetError> {
+                Ok(None)
+            }
+        }
+        let root = tempfile::tempdir().unwrap();
+        let root = camino::Utf8Path::from_path(root.path()).unwrap().to_owned();
+        let events = crate::event::Events::none();
+        let tree = crate::target::tree::Tree::new(&root, std::sync::Arc::new(Broken), events.clone()).unwrap();
+        let text = "fn install(image) { try { image.install_packages([\"vim\"]); } catch { } }";
+        let fixture = Fixture::new(&["packages"]).file("element.rhai", text);
+        let call = super::Call {
+            element: fixture.element.clone(),
+            file: fixture.element.directory.join("element.rhai"),
+            function: "install".into(),
+            facts: super::super::testing::facts(&fixture.element),
+        };
+        let error = super::run(&call, std::sync::Arc::new(tree), &events).unwrap_err();
+        assert_eq!(error.code, "internal.panic");
+        assert_eq!(error.message, "internal error in `install` of vim/element.rhai: boom");
+        assert!(error.help[0].contains("report"));
     }
 
     #[test]

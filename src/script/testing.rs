@@ -4,9 +4,10 @@
 //! things and needs no permission; calls in the element's own files need what the element declares.
 //! Not here: finding elements (`element/`), printing (`cli/`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::image::Test;
 use super::run::Script;
@@ -22,6 +23,8 @@ use crate::target::fake::FakeTarget;
 pub struct TestedElement {
     /// The element with its grants and default options.
     pub element: PlannedElement,
+    /// Variables that its tests start with: those that it sets for others itself (`environment`).
+    pub variables: BTreeMap<String, String>,
 }
 
 /// A test by its names.
@@ -46,7 +49,7 @@ pub fn facts(element: &PlannedElement) -> Facts {
         root_label: "cloudimg-rootfs".into(),
         boot_label: String::new(),
         elements: vec![element.name.clone()],
-        variables: std::collections::BTreeMap::new(),
+        variables: BTreeMap::new(),
     }
 }
 
@@ -60,7 +63,7 @@ pub fn find(tested: &TestedElement) -> Vec<Result<TestCase, (String, Diagnostic)
     let mut found = Vec::new();
     for file in files {
         let prefix = format!("{}::{}", element.name, file.file_stem().unwrap_or_default());
-        let script = match load(element, &file, &FakeTarget::new()) {
+        let script = match load(tested, &file) {
             Ok(script) => script,
             Err(diagnostic) => {
                 found.push(Err((prefix, *diagnostic)));
@@ -85,10 +88,12 @@ pub fn find(tested: &TestedElement) -> Vec<Result<TestCase, (String, Diagnostic)
 /// # Errors
 /// Why it failed.
 pub fn run(tested: &TestedElement, case: &TestCase) -> Result<(), Box<Diagnostic>> {
-    load(&tested.element, &case.file, &FakeTarget::new())?.call(&case.function).map_err(Box::new)
+    load(tested, &case.file)?.call(&case.function).map_err(Box::new)
 }
 
-fn load(element: &PlannedElement, file: &camino::Utf8Path, target: &FakeTarget) -> Result<Script, Box<Diagnostic>> {
+fn load(tested: &TestedElement, file: &Utf8Path) -> Result<Script, Box<Diagnostic>> {
+    let (element, target) = (&tested.element, FakeTarget::new());
     let test = Test { source: source::name(element, file), target: target.clone() };
-    Script::new(element, file, facts(element), Arc::new(target.clone()), &Events::none(), Some(test)).map_err(Box::new)
+    let facts = Facts { variables: tested.variables.clone(), ..facts(element) };
+    Script::new(element, file, facts, Arc::new(target), &Events::none(), Some(test)).map_err(Box::new)
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Attributes, FileKind, Packages, Run, RunOutput, Stat, Target, TargetError, owner};
+use super::{Attributes, FileKind, Packages, Run, RunOutput, Stat, Target, TargetError, owner, resolve};
 
 /// Version that a canned package has when none is given.
 const VERSION: &str = "1.0";
@@ -277,6 +277,17 @@ impl Target for FakeTarget {
 
     fn packages(&self) -> Arc<dyn Packages> {
         Arc::new(self.clone())
+    }
+
+    /// Asks the nodes themselves: `stat` resolves its path, and would resolve the path of every part of it again.
+    fn resolve(&self, path: &Utf8Path, follow_last: bool) -> Result<Utf8PathBuf, TargetError> {
+        let state = self.state();
+        resolve::resolve(path, follow_last, |at| {
+            Ok(match state.nodes.get(at).map(|node| &node.content) {
+                Some(Content::Symlink(to)) => Some(to.clone()),
+                _ => None,
+            })
+        })
     }
 }
 

@@ -110,4 +110,17 @@ mod tests {
         assert_eq!(with(&[("/a", "/b"), ("/b", "/a")], "/a/c", false).unwrap_err().code, "io.failed");
         assert_eq!(with(&[], "etc/hosts", false).unwrap_err().code, "usage.path");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_links_there_are_the_result_is_inside_the_image(path in "/[ab./]{0,12}", to in "[ab./]{1,9}", last: bool) {
+            let found = resolve(Utf8Path::new(&path), last, |at| Ok((at == "/a").then(|| Utf8PathBuf::from(&to))));
+            if let Ok(found) = found {
+                proptest::prop_assert!(found.is_absolute() && found.components().all(|part| part.as_str() != ".."));
+                // Once resolved, it stays.
+                let again = resolve(&found, last, |at| Ok((at == "/a").then(|| Utf8PathBuf::from(&to))));
+                proptest::prop_assert_eq!(again.unwrap(), found);
+            }
+        }
+    }
 }

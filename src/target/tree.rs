@@ -425,6 +425,8 @@ mod tests {
         assert_eq!(String::from_utf8(output.stdout).unwrap(), "bin\ndev\netc\nproc\nsys\ntmp\n");
         let output = tree.run(&run(&["/bin/busybox", "sh", "-c", "cat /proc/net/dev | grep -c :; exit 3"])).unwrap();
         assert_eq!((output.status, output.stdout.as_slice()), (3, b"1\n".as_slice()));
+        // The command's mounts end with it.
+        assert_eq!(std::fs::read_dir(root.join("dev")).unwrap().count(), 0);
         let slow = Run { timeout: Some(1), ..run(&["/bin/busybox", "sleep", "20"]) };
         assert_eq!(tree.run(&slow).unwrap_err().code, "command.timeout");
     }

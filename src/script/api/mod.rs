@@ -4,9 +4,12 @@
 //! image, asks for its permission, records its effect, then acts. No verb bears a phase's name: an element's phase function
 //! would take its place.
 
+#![allow(clippy::unwrap_used, reason = "`export_module` writes it, where it has checked the type")]
+
 pub mod command;
 pub mod copy;
 pub mod edit;
+pub mod error;
 pub mod facts;
 pub mod files;
 pub mod host;
@@ -23,14 +26,13 @@ pub mod users;
 use rhai::Module;
 use rhai::plugin::combine_with_exported_module;
 
-use super::host_error;
 use super::image::Image;
 
 /// All verbs.
 pub fn module() -> Module {
     let mut module = Module::new();
     module.set_custom_type::<Image>("Image");
-    combine_with_exported_module!(&mut module, "error", host_error::verbs);
+    combine_with_exported_module!(&mut module, "error", error::verbs);
     combine_with_exported_module!(&mut module, "facts", facts::verbs);
     combine_with_exported_module!(&mut module, "reading", reading::verbs);
     combine_with_exported_module!(&mut module, "template", template::verbs);
