@@ -143,7 +143,7 @@ impl Bootstrap for Apt {
 impl Apt {
     /// The verified package lists of one source.
     fn load(&self, source: &Source, keys: &signature::Keyring) -> Result<Vec<index::List>, DistroError> {
-        let release = release::fetch(&self.fetcher, source, keys, self.settings.check_dates)?;
+        let release = release::fetch(&self.fetcher, source, keys, self.settings.check_dates())?;
         source
             .components
             .iter()

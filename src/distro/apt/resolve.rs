@@ -65,9 +65,9 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn close(&mut self, names: &[String], who: &str) -> Result<(), DistroError> {
+    fn close(&mut self, names: &[String], asker: &str) -> Result<(), DistroError> {
         let mut sure: VecDeque<(Vec<Relation>, String)> =
-            names.iter().map(|name| (vec![Relation { name: name.clone(), bound: None }], who.to_owned())).collect();
+            names.iter().map(|name| (vec![Relation { name: name.clone(), bound: None }], asker.to_owned())).collect();
         let mut open: VecDeque<(Vec<Relation>, String)> = VecDeque::new();
         loop {
             let (group, who, choose) = match sure.pop_front() {
@@ -77,7 +77,9 @@ impl Search<'_> {
                     None => return Ok(()),
                 },
             };
-            if group.iter().any(|relation| self.met(relation)) {
+            // Who asks for a package by name means that package; a dependency is content with one that provides it.
+            let real = names.contains(&group[0].name) && who == asker && self.index.has(&group[0].name);
+            if real && self.set.contains_key(&group[0].name) || !real && group.iter().any(|relation| self.met(relation)) {
                 continue;
             }
             let mut candidates = group.iter().flat_map(|relation| self.candidates(relation)).collect::<Vec<_>>();

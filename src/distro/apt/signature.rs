@@ -148,7 +148,8 @@ impl Keyring {
         let mut reason = format!("key {issuer} is not trusted");
         for key in &self.keys {
             let primary = &key.primary_key;
-            if signature.verify(primary, text).is_ok() {
+            let may = |id: &pgp::types::KeyId| issuers.is_empty() || issuers.contains(&hex_id(id));
+            if may(&primary.legacy_key_id()) && signature.verify(primary, text).is_ok() {
                 match primary_state(key, now) {
                     Ok(()) => return Ok(()),
                     Err(state) => reason = format!("key {} {state}", hex_id(&primary.legacy_key_id())),
@@ -157,7 +158,7 @@ impl Keyring {
                 reason = format!("the signature of {issuer} does not match the text");
             }
             for subkey in &key.public_subkeys {
-                if signature.verify(&subkey.key, text).is_ok() {
+                if may(&subkey.key.legacy_key_id()) && signature.verify(&subkey.key, text).is_ok() {
                     match primary_state(key, now).and_then(|()| subkey_state(key, subkey, now)) {
                         Ok(()) => return Ok(()),
                         Err(state) => reason = format!("key {} {state}", hex_id(&subkey.key.legacy_key_id())),
