@@ -33,7 +33,11 @@ pub fn generate(root: &Utf8Path, events: &Events) -> Result<(), DistroError> {
             source,
         })?;
     }
-    link_images(root).map_err(|source| DistroError::File { action: "make the initrd links in", path: root.to_owned(), source })
+    link_images(root).map_err(|source| DistroError::File {
+        action: "make the initrd links in",
+        path: root.to_owned(),
+        source,
+    })
 }
 
 /// Where `vmlinuz` names a kernel, `initrd.img` names its initramfs: the kernel's postinst only links what it finds.
@@ -57,7 +61,9 @@ fn kernels(root: &Utf8Path) -> Vec<String> {
     let mut versions: Vec<String> = entries
         .filter_map(Result::ok)
         .filter_map(|entry| entry.file_name().strip_prefix("vmlinuz-").map(str::to_owned))
-        .filter(|version| root.join("lib/modules").join(version).exists() || root.join("usr/lib/modules").join(version).exists())
+        .filter(|version| {
+            root.join("lib/modules").join(version).exists() || root.join("usr/lib/modules").join(version).exists()
+        })
         .collect();
     versions.sort();
     versions

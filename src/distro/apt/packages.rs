@@ -67,7 +67,9 @@ impl AptGet {
         if std::fs::create_dir_all(self.root.join(&ARCHIVES[1..])).is_ok() {
             chroot = chroot.with_bind(&self.archives, Utf8Path::new(ARCHIVES), false);
         }
-        self.proxies.iter().fold(command(&self.root, argv).inside(&chroot), |command, (key, value)| command.env(key, value))
+        self.proxies
+            .iter()
+            .fold(command(&self.root, argv).inside(&chroot), |command, (key, value)| command.env(key, value))
     }
 
     fn run(&self, attempt: &str, words: &[String]) -> Result<(), TargetError> {
@@ -85,7 +87,10 @@ impl AptGet {
         let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("E:")).collect();
         let errors = if errors.is_empty() { text.lines().rev().take(5).collect::<Vec<_>>() } else { errors };
         let code = if missing { "packages.missing" } else { "command.failed" };
-        Err(failed(code, &format!("cannot {attempt}: apt-get ended with status {}: {}", output.status, errors.join("; "))))
+        Err(failed(
+            code,
+            &format!("cannot {attempt}: apt-get ended with status {}: {}", output.status, errors.join("; ")),
+        ))
     }
 
     /// Fetches the package lists when there are none.

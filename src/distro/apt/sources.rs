@@ -68,7 +68,8 @@ impl Settings {
     /// # Errors
     /// When a value makes no sense.
     pub fn new(context: &Context) -> Result<Self, DistroError> {
-        let option = |name: &str| context.options.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let option =
+            |name: &str| context.options.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let components: Vec<String> = option("components")
             .unwrap_or_else(|| "main".into())
             .split([',', ' '])
@@ -272,14 +273,18 @@ mod tests {
     fn without_options_and_host_sources_the_last_resort_is_used() {
         let host = tempfile::tempdir().unwrap();
         let host = Utf8Path::from_path(host.path()).unwrap();
-        assert_eq!(lines(&settings(&[], host)), [
-            "default:deb http://ftp.debian.org/debian stable main",
-            "updates:deb http://ftp.debian.org/debian stable-updates main",
-            "security:deb http://ftp.debian.org/debian-security stable-security main",
-        ]);
-        assert_eq!(lines(&settings(&[("release", "unstable")], host)), [
-            "default:deb http://ftp.debian.org/debian unstable main"
-        ]);
+        assert_eq!(
+            lines(&settings(&[], host)),
+            [
+                "default:deb http://ftp.debian.org/debian stable main",
+                "updates:deb http://ftp.debian.org/debian stable-updates main",
+                "security:deb http://ftp.debian.org/debian-security stable-security main",
+            ]
+        );
+        assert_eq!(
+            lines(&settings(&[("release", "unstable")], host)),
+            ["default:deb http://ftp.debian.org/debian unstable main"]
+        );
     }
 
     #[test]
@@ -296,14 +301,19 @@ mod tests {
         )
         .unwrap();
         let found = lines(&settings(&[("release", "bookworm"), ("components", "main,contrib")], host));
-        assert_eq!(found, [
-            "default:deb http://mirror.example/debian bookworm main contrib",
-            "updates:deb http://mirror.example/debian bookworm-updates main contrib",
-            "security:deb http://mirror.example/debian-security bookworm-security main contrib",
-        ]);
-        let found = lines(&settings(&[("mirror", "http://other.example/debian/"), ("security_subpath", "/updates")], host));
+        assert_eq!(
+            found,
+            [
+                "default:deb http://mirror.example/debian bookworm main contrib",
+                "updates:deb http://mirror.example/debian bookworm-updates main contrib",
+                "security:deb http://mirror.example/debian-security bookworm-security main contrib",
+            ]
+        );
+        let found =
+            lines(&settings(&[("mirror", "http://other.example/debian/"), ("security_subpath", "/updates")], host));
         assert_eq!(found[2], "security:deb http://other.example/debian-security stable-security/updates main");
-        std::fs::write(host.join("etc/apt/sources.list"), "deb [arch=amd64] http://old.example/debian trixie main\n").unwrap();
+        std::fs::write(host.join("etc/apt/sources.list"), "deb [arch=amd64] http://old.example/debian trixie main\n")
+            .unwrap();
         assert_eq!(host_archives(host, "trixie").main.as_deref(), Some("http://old.example/debian"));
         assert_eq!(host_archives(host, "bookworm").main.as_deref(), Some("http://mirror.example/debian"));
         assert!(settings(&[], host).check_dates());
@@ -317,10 +327,10 @@ mod tests {
     fn configured_lines_replace_everything_and_bad_ones_are_named() {
         let host = Utf8Path::new("/nonexistent");
         let conf = "default:deb file:/srv/debian bookworm main\nextra:deb [trusted=yes] http://a.example/x y z w";
-        assert_eq!(lines(&settings(&[("sources_conf", conf)], host)), [
-            "default:deb file:/srv/debian bookworm main",
-            "extra:deb http://a.example/x y z w",
-        ]);
+        assert_eq!(
+            lines(&settings(&[("sources_conf", conf)], host)),
+            ["default:deb file:/srv/debian bookworm main", "extra:deb http://a.example/x y z w",]
+        );
         let error = settings(&[("sources_conf", "nonsense")], host).sources().unwrap_err().to_string();
         assert!(error.contains("nonsense") && error.contains("NAME:deb URL"), "{error}");
     }
