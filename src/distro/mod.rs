@@ -89,7 +89,9 @@ pub enum DistroError {
         name: String,
     },
     /// The machine cannot run the programs of the image.
-    #[error("this machine ({host}) cannot run {asked} programs, and installing packages runs them; build the image on a machine of architecture {asked}")]
+    #[error(
+        "this machine ({host}) cannot run {asked} programs, and installing packages runs them; build the image on a machine of architecture {asked}"
+    )]
     Architecture {
         /// The host's architecture.
         host: String,
@@ -105,7 +107,9 @@ pub enum DistroError {
         reason: String,
     },
     /// A release that the mirror does not have.
-    #[error("{url} does not exist: {mirror} has no suite {suite:?}; known suites of Debian: {known}; else check the mirror (option mirror, DIB_DISTRIBUTION_MIRROR)")]
+    #[error(
+        "{url} does not exist: {mirror} has no suite {suite:?}; known suites of Debian: {known}; else check the mirror (option mirror, DIB_DISTRIBUTION_MIRROR)"
+    )]
     Suite {
         /// What was asked of the server.
         url: String,

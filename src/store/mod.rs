@@ -62,7 +62,9 @@ pub enum StoreError {
         reason: String,
     },
     /// The bytes are not those that were promised.
-    #[error("{url} holds other bytes than its index promises: sha256 {found}, expected {expected}; the mirror is damaged or changing: try again later or choose another mirror")]
+    #[error(
+        "{url} holds other bytes than its index promises: sha256 {found}, expected {expected}; the mirror is damaged or changing: try again later or choose another mirror"
+    )]
     Digest {
         /// The URL.
         url: String,
@@ -72,7 +74,9 @@ pub enum StoreError {
         found: String,
     },
     /// The file ends too early or goes on too long.
-    #[error("{url} is {found} bytes long, expected {expected}; the mirror is damaged or changing: try again later or choose another mirror")]
+    #[error(
+        "{url} is {found} bytes long, expected {expected}; the mirror is damaged or changing: try again later or choose another mirror"
+    )]
     Size {
         /// The URL.
         url: String,
@@ -115,7 +119,11 @@ impl Store {
     /// When it cannot be made.
     pub fn folder(&self, path: &str) -> Result<Utf8PathBuf, StoreError> {
         let path = self.root.join(path);
-        std::fs::create_dir_all(&path).map_err(|source| StoreError::File { action: "make", path: path.clone(), source })?;
+        std::fs::create_dir_all(&path).map_err(|source| StoreError::File {
+            action: "make",
+            path: path.clone(),
+            source,
+        })?;
         Ok(path)
     }
 }

@@ -182,3 +182,93 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn store(folder: &tempfile::TempDir) -> (Store, Fetcher) {
+        let store = Store::open(Utf8Path::from_path(folder.path()).unwrap()).unwrap();
+        (store, Fetcher::new(&BTreeMap::new()).unwrap())
+    }
+
+    fn left(store: &Store) -> usize {
+        walkdir::WalkDir::new(store.root())
+            .into_iter()
+            .filter(|entry| entry.as_ref().unwrap().file_type().is_file())
+            .count()
+    }
+
+    #[test]
+    fn a_local_file_is_kept_once_and_wrong_ones_leave_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, fetcher) = store(&folder);
+        let source = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(source.path(), b"content").unwrap();
+        let url = format!("file://{}", source.path().display());
+        let digest = sha256(b"content");
+        let wrong = store.fetch(&fetcher, std::slice::from_ref(&url), &sha256(b"other"), Some(7), &|_| {}).unwrap_err();
+        assert!(matches!(&wrong, StoreError::Digest { url: named, .. } if *named == url), "{wrong}");
+        let short = store.fetch(&fetcher, std::slice::from_ref(&url), &digest, Some(9), &|_| {}).unwrap_err();
+        assert!(matches!(short, StoreError::Size { expected: 9, found: 7, .. }), "{short}");
+        let missing = ["copy:/nonexistent/file".to_owned()];
+        assert!(store.fetch(&fetcher, &missing, &digest, None, &|_| {}).unwrap_err().is_missing());
+        assert_eq!(left(&store), 0);
+        let urls = [missing[0].clone(), url];
+        let path = store.fetch(&fetcher, &urls, &digest, Some(7), &|_| {}).unwrap();
+        std::fs::remove_file(source.path()).unwrap();
+        assert_eq!(store.fetch(&fetcher, &urls, &digest, Some(7), &|_| {}).unwrap(), path);
+        assert_eq!(left(&store), 1);
+    }
+
+    /// Answers each connection with the next of `answers`; gives back the requests' Range headers.
+    fn serve(answers: Vec<Vec<u8>>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/file", listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            let mut ranges = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                let range = head.iter().find(|line| line.to_lowercase().starts_with("range:"));
+                ranges.push(range.map(|line| line.to_lowercase()).unwrap_or_default());
+                stream.write_all(&answer).unwrap();
+            }
+            ranges
+        });
+        (url, thread)
+    }
+
+    #[test]
+    fn a_broken_download_goes_on_where_it_broke() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, fetcher) = store(&folder);
+        let (url, server) = serve(vec![
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123".to_vec(),
+            b"HTTP/1.1 206 Partial Content\r\nContent-Length: 6\r\nConnection: close\r\n\r\n456789".to_vec(),
+        ]);
+        let path = store.fetch(&fetcher, &[url], &sha256(b"0123456789"), Some(10), &|_| {}).unwrap();
+        assert_eq!(std::fs::read(path).unwrap(), b"0123456789");
+        assert_eq!(server.join().unwrap(), ["", "range: bytes=4-"]);
+    }
+
+    #[test]
+    fn a_proxy_is_taken_from_the_variables_and_exceptions_go_around_it() {
+        let (url, server) =
+            serve(vec![b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok".to_vec()]);
+        let proxy = url.trim_end_matches("/file").to_owned();
+        let variables =
+            BTreeMap::from([("http_proxy".to_owned(), proxy), ("no_proxy".to_owned(), "127.0.0.1".to_owned())]);
+        let fetcher = Fetcher::new(&variables).unwrap();
+        assert_eq!(fetcher.bytes("http://host.invalid/x", 10).unwrap(), b"ok");
+        server.join().unwrap();
+        let bad = BTreeMap::from([("https_proxy".to_owned(), "://".to_owned())]);
+        assert!(Fetcher::new(&bad).unwrap_err().to_string().contains("https_proxy"));
+        assert!(fetcher.bytes("gopher://x", 1).unwrap_err().to_string().contains("gopher"));
+    }
+}

@@ -73,7 +73,12 @@ pub fn command<S: Into<String>>(root: &Utf8Path, argv: impl IntoIterator<Item = 
 ///
 /// # Errors
 /// When one fails; the message holds its last lines.
-pub fn preinst(root: &Utf8Path, packages: &[(&Package, &Control)], dpkg: &str, events: &Events) -> Result<(), DistroError> {
+pub fn preinst(
+    root: &Utf8Path,
+    packages: &[(&Package, &Control)],
+    dpkg: &str,
+    events: &Events,
+) -> Result<(), DistroError> {
     let mut lines = Vec::new();
     for (package, control) in packages {
         if control.files.contains_key("preinst") {

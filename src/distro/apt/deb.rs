@@ -35,7 +35,10 @@ impl Control {
     pub fn lines(&self, name: &str) -> Vec<&str> {
         let bytes = self.files.get(name).map_or(&[][..], |(bytes, _)| bytes);
         let text = std::str::from_utf8(bytes).unwrap_or_default();
-        text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|line| !line.is_empty()).collect()
+        text.lines()
+            .map(|line| line.split('#').next().unwrap_or_default().trim())
+            .filter(|line| !line.is_empty())
+            .collect()
     }
 }
 
@@ -46,7 +49,8 @@ impl<'a> Deb<'a> {
     /// When it is no package archive, or is cut short.
     pub fn new(name: &'a str, bytes: &'a [u8]) -> Result<Self, DistroError> {
         let wrong = |reason: &str| DistroError::Format { file: name.to_owned(), reason: reason.to_owned() };
-        let mut rest = bytes.strip_prefix(b"!<arch>\n").ok_or_else(|| wrong("it is no Debian package (no ar archive)"))?;
+        let mut rest =
+            bytes.strip_prefix(b"!<arch>\n").ok_or_else(|| wrong("it is no Debian package (no ar archive)"))?;
         let (mut control, mut data) = (None, None);
         while rest.len() >= 60 {
             let (head, body) = rest.split_at(60);

@@ -32,7 +32,7 @@ impl Database {
             let path = database.path(folder);
             std::fs::create_dir_all(&path).map_err(|source| DistroError::File { action: "make", path, source })?;
         }
-        for (file, content) in [("status", ""), ("available", ""), ("info/format", "1\n")] {
+        for (file, content) in [("status", ""), ("available", ""), ("cmethopt", "apt apt\n"), ("info/format", "1\n")] {
             if !database.path(file).exists() {
                 database.write(file, content.as_bytes(), false)?;
             }

@@ -169,6 +169,11 @@ impl Index {
         found.into_iter().map(|(_, package)| package).collect()
     }
 
+    /// Whether a package of this name exists.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
     /// Names of packages that provide the virtual package `name`, sorted.
     pub fn providers(&self, name: &str) -> Vec<&str> {
         let mut names: Vec<&str> = self.providers.get(name).into_iter().flatten().map(String::as_str).collect();

@@ -33,6 +33,25 @@ pub fn generate(root: &Utf8Path, events: &Events) -> Result<(), DistroError> {
             source,
         })?;
     }
+    link_images(root).map_err(|source| DistroError::File {
+        action: "make the initrd links in",
+        path: root.to_owned(),
+        source,
+    })
+}
+
+/// Where `vmlinuz` names a kernel, `initrd.img` names its initramfs: the kernel's postinst only links what it finds.
+fn link_images(root: &Utf8Path) -> std::io::Result<()> {
+    for folder in [root.to_owned(), root.join("boot")] {
+        for ending in ["", ".old"] {
+            let link = folder.join(format!("initrd.img{ending}"));
+            let Ok(kernel) = folder.join(format!("vmlinuz{ending}")).read_link_utf8() else { continue };
+            let image = kernel.as_str().replace("vmlinuz-", "initrd.img-");
+            if image != kernel && link.symlink_metadata().is_err() && folder.join(&image).symlink_metadata().is_ok() {
+                std::os::unix::fs::symlink(&image, &link)?;
+            }
+        }
+    }
     Ok(())
 }
 
@@ -42,7 +61,9 @@ fn kernels(root: &Utf8Path) -> Vec<String> {
     let mut versions: Vec<String> = entries
         .filter_map(Result::ok)
         .filter_map(|entry| entry.file_name().strip_prefix("vmlinuz-").map(str::to_owned))
-        .filter(|version| root.join("lib/modules").join(version).exists() || root.join("usr/lib/modules").join(version).exists())
+        .filter(|version| {
+            root.join("lib/modules").join(version).exists() || root.join("usr/lib/modules").join(version).exists()
+        })
         .collect();
     versions.sort();
     versions
@@ -63,5 +84,18 @@ mod tests {
         std::fs::write(root.join("boot/vmlinuz-without-modules"), "").unwrap();
         assert_eq!(kernels(root), ["6.1.0-50-amd64"]);
         generate(root, &Events::none()).unwrap();
+    }
+
+    #[test]
+    fn the_initramfs_is_linked_beside_its_kernel() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        std::fs::create_dir_all(root.join("boot")).unwrap();
+        std::fs::write(root.join("boot/initrd.img-6.1"), "").unwrap();
+        std::os::unix::fs::symlink("boot/vmlinuz-6.1", root.join("vmlinuz")).unwrap();
+        std::os::unix::fs::symlink("boot/vmlinuz-5.9", root.join("vmlinuz.old")).unwrap();
+        link_images(root).unwrap();
+        assert_eq!(root.join("initrd.img").read_link_utf8().unwrap(), "boot/initrd.img-6.1");
+        assert!(root.join("initrd.img.old").symlink_metadata().is_err());
     }
 }

@@ -70,7 +70,14 @@ impl Work<'_> {
         order
     }
 
-    fn download(&self, order: &[usize], next: &AtomicUsize, done: &AtomicU64, base: &Sender<Arrival>, rest: &Sender<Arrival>) {
+    fn download(
+        &self,
+        order: &[usize],
+        next: &AtomicUsize,
+        done: &AtomicU64,
+        base: &Sender<Arrival>,
+        rest: &Sender<Arrival>,
+    ) {
         let total = self.choice.packages.iter().map(|package| package.size).sum();
         loop {
             let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
@@ -139,14 +146,19 @@ impl Work<'_> {
         // What base packages' scripts expect before anything is configured; the packages' own scripts replace it.
         let awk = self.root.join("usr/bin/awk");
         if awk.symlink_metadata().is_err() && self.root.join("usr/bin/mawk").exists() {
-            std::os::unix::fs::symlink("mawk", &awk).map_err(|source| DistroError::File { action: "make", path: awk, source })?;
+            std::os::unix::fs::symlink("mawk", &awk).map_err(|source| DistroError::File {
+                action: "make",
+                path: awk,
+                source,
+            })?;
         }
         self.preinst(unpacked.iter().map(|(at, package)| (*at, &package.control)))?;
         configure::configure(self.root, &packages.iter().collect::<Vec<_>>(), self.events)
     }
 
     fn preinst<'b>(&self, packages: impl Iterator<Item = (usize, &'b Control)>) -> Result<(), DistroError> {
-        let packages: Vec<(&Package, &Control)> = packages.map(|(at, control)| (&self.choice.packages[at], control)).collect();
+        let packages: Vec<(&Package, &Control)> =
+            packages.map(|(at, control)| (&self.choice.packages[at], control)).collect();
         let dpkg = self.choice.packages.iter().find(|package| package.name == "dpkg");
         configure::preinst(self.root, &packages, dpkg.map_or("1", |package| &package.version), self.events)
     }
@@ -197,8 +209,11 @@ impl Work<'_> {
         for _ in 0..2 {
             let urls = std::slice::from_ref(&package.url);
             let path = store.fetch(&self.apt.fetcher, urls, &package.sha256, Some(package.size), &|_| {})?;
-            let bytes =
-                std::fs::read(&path).map_err(|source| DistroError::File { action: "read", path: path.clone(), source })?;
+            let bytes = std::fs::read(&path).map_err(|source| DistroError::File {
+                action: "read",
+                path: path.clone(),
+                source,
+            })?;
             if sha256(&bytes) == package.sha256 {
                 return Ok(bytes);
             }
@@ -243,7 +258,11 @@ impl Work<'_> {
         if !fstab.exists() {
             write(&fstab, "")?;
         }
-        self.devices().map_err(|source| DistroError::File { action: "make devices in", path: self.root.join("dev"), source })
+        self.devices().map_err(|source| DistroError::File {
+            action: "make devices in",
+            path: self.root.join("dev"),
+            source,
+        })
     }
 
     fn devices(&self) -> std::io::Result<()> {

@@ -8,6 +8,8 @@ pub mod configure;
 pub mod control;
 pub mod deb;
 pub mod dpkg_database;
+#[cfg(test)]
+mod fixture;
 pub mod index;
 pub mod initramfs;
 pub mod install;
@@ -90,11 +92,11 @@ impl Bootstrap for Apt {
             digest.update([0]);
         }
         let suites = std::thread::scope(|scope| {
-            let threads: Vec<_> = sources
-                .iter()
-                .map(|source| scope.spawn(|| self.load(source, &keys)))
-                .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect::<Result<Vec<_>, _>>()
+            let threads: Vec<_> = sources.iter().map(|source| scope.spawn(|| self.load(source, &keys))).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|_| Err(panicked())))
+                .collect::<Result<Vec<_>, _>>()
         })?;
         let index = Index::new(suites.into_iter().flatten().collect());
         let chosen = resolve::resolve(&index, &self.wanted, &self.arch)?;
@@ -143,7 +145,7 @@ impl Bootstrap for Apt {
 impl Apt {
     /// The verified package lists of one source.
     fn load(&self, source: &Source, keys: &signature::Keyring) -> Result<Vec<index::List>, DistroError> {
-        let release = release::fetch(&self.fetcher, source, keys, self.settings.check_dates)?;
+        let release = release::fetch(&self.fetcher, source, keys, self.settings.check_dates())?;
         source
             .components
             .iter()
@@ -171,4 +173,87 @@ pub(super) fn panicked() -> DistroError {
 /// A map of name to position, used where packages refer to each other.
 pub(super) fn positions(packages: &[Package]) -> BTreeMap<&str, usize> {
     packages.iter().enumerate().map(|(position, package)| (package.name.as_str(), position)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::{archive, deb, key};
+    use super::*;
+
+    fn context(folder: &Utf8Path, keyring: &Utf8Path, suite: &str) -> Context {
+        let option = |key: &str, value: String| (key.to_owned(), value);
+        Context {
+            arch: "amd64".into(),
+            distribution: "debian".into(),
+            options: BTreeMap::from([
+                option("sources_conf", format!("default:deb file:{folder} {suite} main")),
+                option("keyring", keyring.to_string()),
+            ]),
+            ..Context::default()
+        }
+    }
+
+    fn packages() -> Vec<(String, Vec<u8>)> {
+        ["apt", "dpkg"]
+            .map(|name| {
+                let control =
+                    format!("Package: {name}\nVersion: 1.0\nArchitecture: amd64\nPriority: required\nDescription: x\n");
+                let bytes = deb(&control, &[], &[]);
+                (control, bytes)
+            })
+            .to_vec()
+    }
+
+    #[test]
+    fn a_local_archive_resolves_and_its_digest_follows_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let key = key();
+        let keyring = archive(folder, "testing", &key, &packages());
+        let store = Store::open(&folder.join("store")).unwrap();
+        let resolve =
+            || Apt::new(&context(folder, &keyring, "testing"), &store).unwrap().resolve(&Events::none()).unwrap();
+        let first = resolve();
+        assert_eq!(first.packages.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["apt", "dpkg"]);
+        assert!(first.download_size > 0);
+        assert_eq!(resolve().digest, first.digest);
+        let mut other = packages();
+        other[0].1 = deb("Package: apt\n", &[], &[]);
+        archive(folder, "testing", &key, &other);
+        assert_ne!(resolve().digest, first.digest);
+    }
+
+    #[test]
+    fn a_missing_suite_a_damaged_list_and_a_damaged_package_name_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let keyring = archive(folder, "testing", &key(), &packages());
+        let store = Store::open(&folder.join("store")).unwrap();
+        let missing = Apt::new(&context(folder, &keyring, "bookwrm"), &store).unwrap().resolve(&Events::none());
+        let error = missing.unwrap_err().to_string();
+        assert!(error.contains("bookwrm/InRelease") && error.contains("trixie"), "{error}");
+        let apt = Apt::new(&context(folder, &keyring, "testing"), &store).unwrap();
+        let resolution = apt.resolve(&Events::none()).unwrap();
+        std::fs::write(folder.join("pool/0.deb"), b"short").unwrap();
+        let error = apt.install(&resolution, &folder.join("root"), &Events::none()).unwrap_err().to_string();
+        assert!(error.contains("pool/0.deb is 5 bytes long"), "{error}");
+        assert!(store.root().join("packages/partial").read_dir_utf8().unwrap().next().is_none());
+        let list = folder.join("dists/testing/main/binary-amd64/Packages.gz");
+        let store = Store::open(&folder.join("empty")).unwrap();
+        let bytes = std::fs::read(&list).unwrap();
+        std::fs::write(&list, vec![0; bytes.len()]).unwrap();
+        let apt = Apt::new(&context(folder, &keyring, "testing"), &store).unwrap();
+        let error = apt.resolve(&Events::none()).unwrap_err().to_string();
+        assert!(error.contains("Packages.gz holds other bytes"), "{error}");
+        assert!(store.root().join("packages/partial").read_dir_utf8().unwrap().next().is_none());
+    }
+
+    #[test]
+    fn a_foreign_architecture_is_refused_with_both_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Utf8Path::from_path(folder.path()).unwrap()).unwrap();
+        let context = Context { arch: "s390x".into(), ..Context::default() };
+        let error = Apt::new(&context, &store).unwrap_err().to_string();
+        assert!(error.contains("s390x") && error.contains(host_architecture()), "{error}");
+    }
 }

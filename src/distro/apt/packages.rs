@@ -25,6 +25,7 @@ pub struct AptGet {
     root: Utf8PathBuf,
     archives: Utf8PathBuf,
     proxies: BTreeMap<String, String>,
+    check_dates: bool,
     events: Events,
     /// apt-get locks its own state, but two hooks at once would fail instead of waiting.
     turn: Mutex<()>,
@@ -45,7 +46,8 @@ impl AptGet {
                 Some((name.to_owned(), value.clone()))
             })
             .collect();
-        Ok(Self { root: root.to_owned(), archives, proxies, events, turn: Mutex::new(()) })
+        let check_dates = super::sources::Settings::new(context)?.check_dates();
+        Ok(Self { root: root.to_owned(), archives, proxies, check_dates, events, turn: Mutex::new(()) })
     }
 
     fn apt_get(&self, words: &[String]) -> Command {
@@ -57,6 +59,7 @@ impl AptGet {
             // An image's docker-clean and the like would empty the store.
             "-oDPkg::Post-Invoke=".into(),
             "-oAPT::Sandbox::User=root".into(),
+            format!("-oAcquire::Check-Valid-Until={}", self.check_dates),
         ];
         let dpkg = DPKG_OPTIONS.map(|option| format!("-oDpkg::Options::={option}"));
         let argv = ["apt-get".to_owned()].into_iter().chain(options).chain(dpkg).chain(words.iter().cloned());
@@ -64,7 +67,9 @@ impl AptGet {
         if std::fs::create_dir_all(self.root.join(&ARCHIVES[1..])).is_ok() {
             chroot = chroot.with_bind(&self.archives, Utf8Path::new(ARCHIVES), false);
         }
-        self.proxies.iter().fold(command(&self.root, argv).inside(&chroot), |command, (key, value)| command.env(key, value))
+        self.proxies
+            .iter()
+            .fold(command(&self.root, argv).inside(&chroot), |command, (key, value)| command.env(key, value))
     }
 
     fn run(&self, attempt: &str, words: &[String]) -> Result<(), TargetError> {
@@ -82,7 +87,10 @@ impl AptGet {
         let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("E:")).collect();
         let errors = if errors.is_empty() { text.lines().rev().take(5).collect::<Vec<_>>() } else { errors };
         let code = if missing { "packages.missing" } else { "command.failed" };
-        Err(failed(code, &format!("cannot {attempt}: apt-get ended with status {}: {}", output.status, errors.join("; "))))
+        Err(failed(
+            code,
+            &format!("cannot {attempt}: apt-get ended with status {}: {}", output.status, errors.join("; ")),
+        ))
     }
 
     /// Fetches the package lists when there are none.

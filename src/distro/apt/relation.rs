@@ -84,7 +84,10 @@ pub fn relations(text: &str) -> Vec<Vec<Relation>> {
 
 /// Reads a `Provides`: names and versions.
 pub fn provides(text: &str) -> Vec<(String, Option<String>)> {
-    text.split(',').filter_map(relation).map(|relation| (relation.name, relation.bound.map(|(_, version)| version))).collect()
+    text.split(',')
+        .filter_map(relation)
+        .map(|relation| (relation.name, relation.bound.map(|(_, version)| version)))
+        .collect()
 }
 
 fn relation(text: &str) -> Option<Relation> {

@@ -110,7 +110,12 @@ mod tests {
         e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855        7 main/binary-amd64/Packages.xz\r\n";
 
     fn source(suite: &str) -> Source {
-        Source { name: "x".into(), url: "http://a.example".into(), suite: suite.into(), components: vec!["main".into()] }
+        Source {
+            name: "x".into(),
+            url: "http://a.example".into(),
+            suite: suite.into(),
+            components: vec!["main".into()],
+        }
     }
 
     #[test]

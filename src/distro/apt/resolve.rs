@@ -65,9 +65,9 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn close(&mut self, names: &[String], who: &str) -> Result<(), DistroError> {
+    fn close(&mut self, names: &[String], asker: &str) -> Result<(), DistroError> {
         let mut sure: VecDeque<(Vec<Relation>, String)> =
-            names.iter().map(|name| (vec![Relation { name: name.clone(), bound: None }], who.to_owned())).collect();
+            names.iter().map(|name| (vec![Relation { name: name.clone(), bound: None }], asker.to_owned())).collect();
         let mut open: VecDeque<(Vec<Relation>, String)> = VecDeque::new();
         loop {
             let (group, who, choose) = match sure.pop_front() {
@@ -77,7 +77,10 @@ impl Search<'_> {
                     None => return Ok(()),
                 },
             };
-            if group.iter().any(|relation| self.met(relation)) {
+            // Who asks for a package by name means that package; a dependency is content with one that provides it.
+            let real = names.contains(&group[0].name) && who == asker && self.index.has(&group[0].name);
+            if real && self.set.contains_key(&group[0].name) || !real && group.iter().any(|relation| self.met(relation))
+            {
                 continue;
             }
             let mut candidates = group.iter().flat_map(|relation| self.candidates(relation)).collect::<Vec<_>>();
@@ -168,7 +171,14 @@ impl Search<'_> {
             } else {
                 return None;
             };
-            Some(format!("{} {} conflicts with {} {} ({})", a.name, a.version, b.name, b.version, self.chain(&other.name)))
+            Some(format!(
+                "{} {} conflicts with {} {} ({})",
+                a.name,
+                a.version,
+                b.name,
+                b.version,
+                self.chain(&other.name)
+            ))
         })
     }
 
@@ -184,7 +194,11 @@ impl Search<'_> {
         };
         let versions = self.index.versions(name);
         if let Some(chosen) = self.set.get(name) {
-            text = format!("{wanted} is wanted by {chain}, but {name} {} was chosen ({})", chosen.version, self.chain(name));
+            text = format!(
+                "{wanted} is wanted by {chain}, but {name} {} was chosen ({})",
+                chosen.version,
+                self.chain(name)
+            );
         } else if !versions.is_empty() {
             let versions: Vec<String> = versions.into_iter().map(|package| package.version).collect();
             text.push_str(&format!(" in that version; there is {}", versions.join(", ")));
@@ -222,7 +236,8 @@ impl Search<'_> {
 
     /// Adds to `names` what must be configured before others of the set may be unpacked.
     fn with_pre_dependencies(&self, names: &mut BTreeSet<String>) {
-        let mut queue: Vec<&Relation> = self.set.values().flat_map(|package| package.pre_depends.iter().flatten()).collect();
+        let mut queue: Vec<&Relation> =
+            self.set.values().flat_map(|package| package.pre_depends.iter().flatten()).collect();
         while let Some(relation) = queue.pop() {
             let name = self.real_name(&relation.name);
             if let Some(package) = self.set.get(&name)
@@ -250,7 +265,9 @@ fn order(packages: &[Package]) -> Vec<usize> {
     let needs = |at: usize| -> Vec<usize> {
         let package = &packages[at];
         let groups = package.pre_depends.iter().chain(&package.depends);
-        let find = |relation: &Relation| names.get(relation.name.as_str()).or_else(|| provided.get(relation.name.as_str())).copied();
+        let find = |relation: &Relation| {
+            names.get(relation.name.as_str()).or_else(|| provided.get(relation.name.as_str())).copied()
+        };
         groups.filter_map(|group| group.iter().find_map(find)).collect()
     };
     let mut done = vec![false; packages.len()];
@@ -275,4 +292,107 @@ fn order(packages: &[Package]) -> Vec<usize> {
         }
     }
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::index::List;
+    use super::*;
+
+    const BASE: &str = "libc6\n\ndpkg e Pre-Depends: libc6\n\napt p Depends: dpkg, adduser\n\nadduser\n\n";
+
+    /// `NAME [e|p] FIELD: …; FIELD: …`: `e` is essential, `p` important. The version is 1 unless a field says otherwise.
+    fn index(texts: &[&str]) -> Index {
+        let lists = texts.iter().map(|text| {
+            let mut all = String::new();
+            for line in text.split("\n\n").filter(|line| !line.is_empty()) {
+                let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+                let (mark, fields) = match rest.as_bytes().get(..2) {
+                    Some(b"e ") => ("Essential: yes\nPriority: required\n", &rest[2..]),
+                    Some(b"p ") => ("Priority: important\n", &rest[2..]),
+                    _ => ("Priority: optional\n", rest),
+                };
+                let version = if fields.contains("Version:") { "" } else { "Version: 1\n" };
+                all.push_str(&format!(
+                    "Package: {name}\n{version}{mark}Architecture: amd64\nFilename: {name}.deb\nSize: 1\nSHA256: 0\n{}\n\n",
+                    fields.replace("; ", "\n")
+                ));
+            }
+            List { archive: "file:/a".into(), text: all.into() }
+        });
+        Index::new(lists.collect())
+    }
+
+    fn names(index: &Index, wanted: &[&str]) -> Result<Vec<String>, String> {
+        let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        let chosen = resolve(index, &wanted, "amd64").map_err(|error| error.to_string())?;
+        Ok(chosen.packages.iter().map(|package| format!("{} {}", package.name, package.version)).collect())
+    }
+
+    #[test]
+    fn the_base_is_essential_packages_and_apt_with_dependencies_first() {
+        assert_eq!(names(&index(&[BASE]), &[]).unwrap(), ["adduser 1", "libc6 1", "dpkg 1", "apt 1"]);
+    }
+
+    #[test]
+    fn the_newest_version_of_all_suites_is_chosen() {
+        let index = index(&[BASE, "libc6 Version: 1+deb12u1\n\n"]);
+        assert!(names(&index, &[]).unwrap().contains(&"libc6 1+deb12u1".to_owned()));
+    }
+
+    #[test]
+    fn a_choice_is_made_after_everything_certain() {
+        // `a` would take x first, but `b` needs y, which will do.
+        let text = "a Depends: x | y\n\nb Depends: y\n\nx\n\ny\n\n";
+        let found = names(&index(&[BASE, text]), &["a", "b"]).unwrap();
+        assert!(!found.contains(&"x 1".to_owned()), "{found:?}");
+    }
+
+    #[test]
+    fn virtual_packages_are_provided_by_the_most_important_and_bounds_need_versions() {
+        let text = "a Depends: awk\n\ngawk Provides: awk\n\nmawk p Provides: awk\n\nb Depends: awk (>= 2)\n\n";
+        let index = index(&[BASE, text]);
+        assert!(names(&index, &["a"]).unwrap().contains(&"mawk 1".to_owned()));
+        let error = names(&index, &["b"]).unwrap_err();
+        assert!(error.contains("awk (>= 2) is wanted by b, wanted by the image"), "{error}");
+    }
+
+    #[test]
+    fn who_asks_by_name_gets_that_package_and_not_its_provider() {
+        let text = "old-name\n\nnew p Provides: old-name (= 2)\n\n";
+        let found = names(&index(&[BASE, text]), &["new", "old-name"]).unwrap();
+        assert!(found.contains(&"old-name 1".to_owned()), "{found:?}");
+    }
+
+    #[test]
+    fn a_live_merge_of_usr_is_never_chosen() {
+        let text = "init Depends: usrmerge | usr-is-merged\n\nusrmerge\n\nusr-is-merged\n\n";
+        let found = names(&index(&[BASE, text]), &["init"]).unwrap();
+        assert!(
+            found.contains(&"usr-is-merged 1".to_owned()) && !found.contains(&"usrmerge 1".to_owned()),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn conflicts_and_missing_names_say_who_wanted_what() {
+        let text = "a Depends: b\n\nb\n\nc Conflicts: b\n\nd Depends: e (>= 9)\n\ne\n\n";
+        let index = index(&[BASE, text]);
+        let error = names(&index, &["a", "c"]).unwrap_err();
+        assert!(
+            error
+                .contains("b is wanted by a, wanted by the image, but c 1 conflicts with b 1 (c, wanted by the image)"),
+            "{error}"
+        );
+        let error = names(&index, &["d"]).unwrap_err();
+        assert!(error.contains("e (>= 9)") && error.contains("there is 1"), "{error}");
+        let error = names(&index, &["adduserr"]).unwrap_err();
+        assert!(error.contains("did you mean adduser?"), "{error}");
+    }
+
+    #[test]
+    fn an_alternative_that_conflicts_gives_way_to_the_next() {
+        let text = "a Depends: b | c\n\nb Breaks: apt (<< 2)\n\nc\n\n";
+        assert!(names(&index(&[BASE, text]), &["a"]).unwrap().contains(&"c 1".to_owned()));
+    }
 }

@@ -30,7 +30,6 @@ const DEBIAN: [(&str, &[u8]); 6] = [
     key!("trixie-stable"),
 ];
 
-
 /// Trusted keys.
 #[derive(Debug)]
 pub struct Keyring {
@@ -63,7 +62,10 @@ impl Keyring {
             }
         }
         if files.is_empty() {
-            let entries = trusted.read_dir_utf8().map(|entries| entries.filter_map(Result::ok).collect()).unwrap_or_else(|_| Vec::new());
+            let entries = trusted
+                .read_dir_utf8()
+                .map(|entries| entries.filter_map(Result::ok).collect())
+                .unwrap_or_else(|_| Vec::new());
             for entry in entries.iter().filter(|entry| entry.file_name().starts_with("debian-archive-")) {
                 if let Ok(bytes) = std::fs::read(entry.path()) {
                     files.push((entry.path().to_string(), bytes));
@@ -71,7 +73,8 @@ impl Keyring {
             }
             files.sort();
         }
-        let borrowed: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+        let borrowed: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
         match Self::from_files(&borrowed) {
             Ok(keyring) => Ok(keyring),
             Err(_) => Self::from_files(&DEBIAN),
@@ -115,8 +118,9 @@ impl Keyring {
     pub fn verify(&self, message: &[u8], name: &str, now: i64) -> Result<String, DistroError> {
         let untrusted = |reason: String| DistroError::Trust { url: name.to_owned(), reason };
         let text = std::str::from_utf8(message).map_err(|_| untrusted("it is not text".into()))?;
-        let (message, _) = CleartextSignedMessage::from_string(text)
-            .map_err(|error| untrusted(format!("it is not a cleartext-signed file ({error}); is the URL really an archive's?")))?;
+        let (message, _) = CleartextSignedMessage::from_string(text).map_err(|error| {
+            untrusted(format!("it is not a cleartext-signed file ({error}); is the URL really an archive's?"))
+        })?;
         let signed = message.signed_text();
         let mut reasons = Vec::new();
         for signature in message.signatures() {
@@ -135,7 +139,10 @@ impl Keyring {
     fn judge(&self, signature: &Signature, text: &[u8], now: i64) -> Result<(), String> {
         let issuers: Vec<String> = signature.issuer_key_id().iter().map(|id| hex_id(id)).collect();
         let issuer = issuers.first().cloned().unwrap_or_else(|| "unknown".into());
-        if matches!(signature.hash_alg(), None | Some(HashAlgorithm::Md5 | HashAlgorithm::Sha1 | HashAlgorithm::Ripemd160)) {
+        if matches!(
+            signature.hash_alg(),
+            None | Some(HashAlgorithm::Md5 | HashAlgorithm::Sha1 | HashAlgorithm::Ripemd160)
+        ) {
             return Err(format!("the signature of {issuer} uses a weak digest"));
         }
         if !matches!(signature.typ(), Some(SignatureType::Text | SignatureType::Binary)) {
@@ -148,7 +155,8 @@ impl Keyring {
         let mut reason = format!("key {issuer} is not trusted");
         for key in &self.keys {
             let primary = &key.primary_key;
-            if signature.verify(primary, text).is_ok() {
+            let may = |id: &pgp::types::KeyId| issuers.is_empty() || issuers.contains(&hex_id(id));
+            if may(&primary.legacy_key_id()) && signature.verify(primary, text).is_ok() {
                 match primary_state(key, now) {
                     Ok(()) => return Ok(()),
                     Err(state) => reason = format!("key {} {state}", hex_id(&primary.legacy_key_id())),
@@ -157,7 +165,7 @@ impl Keyring {
                 reason = format!("the signature of {issuer} does not match the text");
             }
             for subkey in &key.public_subkeys {
-                if signature.verify(&subkey.key, text).is_ok() {
+                if may(&subkey.key.legacy_key_id()) && signature.verify(&subkey.key, text).is_ok() {
                     match primary_state(key, now).and_then(|()| subkey_state(key, subkey, now)) {
                         Ok(()) => return Ok(()),
                         Err(state) => reason = format!("key {} {state}", hex_id(&subkey.key.legacy_key_id())),
@@ -213,7 +221,11 @@ fn own<K: KeyDetails>(key: &K) -> impl Fn(&&Signature) -> bool {
     move |signature| signature.issuer_key_id().is_empty() || signature.issuer_key_id().contains(&&id)
 }
 
-fn subkey_state(key: &SignedPublicKey, subkey: &pgp::composed::SignedPublicSubKey, now: i64) -> Result<(), &'static str> {
+fn subkey_state(
+    key: &SignedPublicKey,
+    subkey: &pgp::composed::SignedPublicSubKey,
+    now: i64,
+) -> Result<(), &'static str> {
     let primary = &key.primary_key;
     let valid = |signature: &&Signature| signature.verify_subkey_binding(primary, &subkey.key).is_ok();
     let valid: Vec<&Signature> = subkey.signatures.iter().filter(valid).collect();
@@ -221,7 +233,8 @@ fn subkey_state(key: &SignedPublicKey, subkey: &pgp::composed::SignedPublicSubKe
         return Err("was revoked");
     }
     let binding = newest(valid.into_iter()).ok_or("is not bound to its primary key")?;
-    let back = binding.embedded_signature().is_some_and(|back| back.verify_primary_key_binding(&subkey.key, primary).is_ok());
+    let back =
+        binding.embedded_signature().is_some_and(|back| back.verify_primary_key_binding(&subkey.key, primary).is_ok());
     if !binding.key_flags().sign() || !back {
         return Err("is not meant for signing");
     }
@@ -231,4 +244,94 @@ fn subkey_state(key: &SignedPublicKey, subkey: &pgp::composed::SignedPublicSubKe
 
 fn hex_id(id: &pgp::types::KeyId) -> String {
     id.to_string().to_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use pgp::composed::{ArmorOptions, SignedSecretKey};
+    use pgp::packet::{SignatureConfig, Subpacket, SubpacketData};
+    use pgp::ser::Serialize;
+    use pgp::types::{Duration, Password, Timestamp};
+
+    use super::super::fixture::{key, sign};
+    use super::*;
+
+    const TEXT: &str = "Suite: stable\n- dashed\nSHA256:\n a 1 b\n";
+
+    fn now() -> i64 {
+        Timestamp::now().as_secs().into()
+    }
+
+    fn keyring(key: &SignedPublicKey) -> Keyring {
+        Keyring::from_files(&[("armored.asc", key.to_armored_string(ArmorOptions::default()).unwrap().as_bytes())])
+            .unwrap()
+    }
+
+    /// A signature of `key` over itself.
+    fn over_itself(key: &SignedSecretKey, kind: SignatureType, extra: Option<SubpacketData>) -> Signature {
+        let mut config = SignatureConfig::from_key(rand::thread_rng(), &key.primary_key, kind).unwrap();
+        config.hashed_subpackets = [
+            Some(SubpacketData::SignatureCreationTime(Timestamp::now())),
+            Some(SubpacketData::IssuerFingerprint(key.primary_key.fingerprint())),
+            extra,
+        ]
+        .into_iter()
+        .flatten()
+        .map(|data| Subpacket::regular(data).unwrap())
+        .collect();
+        config.sign_key(&key.primary_key, &Password::empty(), &key.to_public_key().primary_key).unwrap()
+    }
+
+    #[test]
+    fn a_good_signature_gives_the_signed_text_with_armored_and_binary_keys() {
+        let key = key();
+        let message = sign(TEXT, &key);
+        let text = keyring(&key.to_public_key()).verify(message.as_bytes(), "u", now()).unwrap();
+        assert!(text.contains("\r\n- dashed\r\n"), "{text:?}");
+        let binary = key.to_public_key().to_bytes().unwrap();
+        Keyring::from_files(&[("a.gpg", &binary)]).unwrap().verify(message.as_bytes(), "u", now()).unwrap();
+    }
+
+    #[test]
+    fn a_changed_text_and_a_stranger_are_refused_and_the_file_is_named() {
+        let key = key();
+        let message = sign(TEXT, &key);
+        let changed = message.replace("Suite: stable", "Suite: forged");
+        let error = keyring(&key.to_public_key())
+            .verify(changed.as_bytes(), "http://m/InRelease", now())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("http://m/InRelease") && error.contains("does not match"), "{error}");
+        let stranger = super::super::fixture::key().to_public_key();
+        let error = keyring(&stranger).verify(message.as_bytes(), "u", now()).unwrap_err().to_string();
+        assert!(error.contains("not trusted") && error.contains("DIB_APT_KEYRING"), "{error}");
+        assert!(keyring(&stranger).verify(b"<html>", "u", now()).unwrap_err().to_string().contains("cleartext-signed"));
+    }
+
+    #[test]
+    fn revoked_and_expired_keys_are_refused() {
+        let key = key();
+        let message = sign(TEXT, &key);
+        let mut revoked = key.to_public_key();
+        revoked.details.revocation_signatures.push(over_itself(&key, SignatureType::KeyRevocation, None));
+        let error = keyring(&revoked).verify(message.as_bytes(), "u", now()).unwrap_err().to_string();
+        assert!(error.contains("was revoked"), "{error}");
+        let mut short = key.to_public_key();
+        let limit = Some(SubpacketData::KeyExpirationTime(Duration::from_secs(1000)));
+        short.details.direct_signatures.push(over_itself(&key, SignatureType::Key, limit));
+        keyring(&short).verify(message.as_bytes(), "u", now()).unwrap();
+        let error = keyring(&short).verify(message.as_bytes(), "u", now() + 2000).unwrap_err().to_string();
+        assert!(error.contains("has expired"), "{error}");
+    }
+
+    #[test]
+    fn kilns_own_copy_of_the_archive_keys_is_used_on_a_host_without_any() {
+        let empty = tempfile::tempdir().unwrap();
+        let keyring = Keyring::load(None, Utf8Path::from_path(empty.path()).unwrap()).unwrap();
+        assert_eq!(keyring.keys.len(), 6);
+        for key in &keyring.keys {
+            assert_eq!(primary_state(key, 1_780_000_000), Ok(()));
+        }
+        assert!(Keyring::load(Some(Utf8Path::new("/nonexistent")), Utf8Path::new("/")).is_err());
+    }
 }

@@ -30,8 +30,9 @@ pub struct Settings {
     pub keyring: Option<Utf8PathBuf>,
     /// `sources_conf`: lines `NAME:deb URL SUITE COMPONENT…` instead of all of the above.
     sources_conf: Option<String>,
-    /// `check_dates`: `false` accepts an index that is past its Valid-Until, as a frozen mirror's is.
-    pub check_dates: bool,
+    /// `check_dates`: `false` accepts an index that is past its Valid-Until, as a frozen mirror's is. When absent, the host's
+    /// own setting `Acquire::Check-Valid-Until` counts, as its mirrors do.
+    check_dates: Option<bool>,
     /// Where the host's own APT sources are looked for.
     host: Utf8PathBuf,
 }
@@ -67,7 +68,8 @@ impl Settings {
     /// # Errors
     /// When a value makes no sense.
     pub fn new(context: &Context) -> Result<Self, DistroError> {
-        let option = |name: &str| context.options.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let option =
+            |name: &str| context.options.get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let components: Vec<String> = option("components")
             .unwrap_or_else(|| "main".into())
             .split([',', ' '])
@@ -82,8 +84,9 @@ impl Settings {
             });
         }
         let check_dates = match option("check_dates").as_deref() {
-            None | Some("true" | "yes" | "1") => true,
-            Some("false" | "no" | "0") => false,
+            None => None,
+            Some("true" | "yes" | "1") => Some(true),
+            Some("false" | "no" | "0") => Some(false),
             Some(other) => {
                 return Err(DistroError::Option {
                     option: "check_dates",
@@ -103,6 +106,12 @@ impl Settings {
             check_dates,
             host: "/".into(),
         })
+    }
+
+    /// Whether an index that is past its Valid-Until is refused.
+    pub fn check_dates(&self) -> bool {
+        let hosts_mirrors = self.mirror.is_none() && self.sources_conf.is_none();
+        self.check_dates.unwrap_or_else(|| !(hosts_mirrors && host_ignores_dates(&self.host)))
     }
 
     /// The sources: `default`, and for releases that have them `updates` and `security`.
@@ -203,6 +212,27 @@ fn host_archives(host: &Utf8Path, release: &str) -> Archives {
     Archives { main: pick(false), security: pick(true) }
 }
 
+/// Whether the host's apt.conf says that its mirrors may be out of date (apt.conf(5)); the last word counts.
+fn host_ignores_dates(host: &Utf8Path) -> bool {
+    let folder = host.join("etc/apt/apt.conf.d");
+    let mut files: Vec<Utf8PathBuf> = folder
+        .read_dir_utf8()
+        .map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path().to_owned()).collect())
+        .unwrap_or_default();
+    files.sort();
+    files.push(host.join("etc/apt/apt.conf"));
+    let mut ignores = false;
+    for file in files {
+        for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
+            let line = line.trim().to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("acquire::check-valid-until") {
+                ignores = matches!(value.trim_matches([' ', '\t', '"', ';']), "false" | "no" | "0");
+            }
+        }
+    }
+    ignores
+}
+
 /// The `deb` sources of a file in deb822 form.
 fn deb822(text: &str) -> Vec<Source> {
     let mut sources = Vec::new();
@@ -243,14 +273,18 @@ mod tests {
     fn without_options_and_host_sources_the_last_resort_is_used() {
         let host = tempfile::tempdir().unwrap();
         let host = Utf8Path::from_path(host.path()).unwrap();
-        assert_eq!(lines(&settings(&[], host)), [
-            "default:deb http://ftp.debian.org/debian stable main",
-            "updates:deb http://ftp.debian.org/debian stable-updates main",
-            "security:deb http://ftp.debian.org/debian-security stable-security main",
-        ]);
-        assert_eq!(lines(&settings(&[("release", "unstable")], host)), [
-            "default:deb http://ftp.debian.org/debian unstable main"
-        ]);
+        assert_eq!(
+            lines(&settings(&[], host)),
+            [
+                "default:deb http://ftp.debian.org/debian stable main",
+                "updates:deb http://ftp.debian.org/debian stable-updates main",
+                "security:deb http://ftp.debian.org/debian-security stable-security main",
+            ]
+        );
+        assert_eq!(
+            lines(&settings(&[("release", "unstable")], host)),
+            ["default:deb http://ftp.debian.org/debian unstable main"]
+        );
     }
 
     #[test]
@@ -267,26 +301,36 @@ mod tests {
         )
         .unwrap();
         let found = lines(&settings(&[("release", "bookworm"), ("components", "main,contrib")], host));
-        assert_eq!(found, [
-            "default:deb http://mirror.example/debian bookworm main contrib",
-            "updates:deb http://mirror.example/debian bookworm-updates main contrib",
-            "security:deb http://mirror.example/debian-security bookworm-security main contrib",
-        ]);
-        let found = lines(&settings(&[("mirror", "http://other.example/debian/"), ("security_subpath", "/updates")], host));
+        assert_eq!(
+            found,
+            [
+                "default:deb http://mirror.example/debian bookworm main contrib",
+                "updates:deb http://mirror.example/debian bookworm-updates main contrib",
+                "security:deb http://mirror.example/debian-security bookworm-security main contrib",
+            ]
+        );
+        let found =
+            lines(&settings(&[("mirror", "http://other.example/debian/"), ("security_subpath", "/updates")], host));
         assert_eq!(found[2], "security:deb http://other.example/debian-security stable-security/updates main");
-        std::fs::write(host.join("etc/apt/sources.list"), "deb [arch=amd64] http://old.example/debian trixie main\n").unwrap();
+        std::fs::write(host.join("etc/apt/sources.list"), "deb [arch=amd64] http://old.example/debian trixie main\n")
+            .unwrap();
         assert_eq!(host_archives(host, "trixie").main.as_deref(), Some("http://old.example/debian"));
         assert_eq!(host_archives(host, "bookworm").main.as_deref(), Some("http://mirror.example/debian"));
+        assert!(settings(&[], host).check_dates());
+        std::fs::write(host.join("etc/apt/apt.conf"), "Acquire::Check-Valid-Until \"false\";\n").unwrap();
+        assert!(!settings(&[], host).check_dates());
+        assert!(settings(&[("check_dates", "true")], host).check_dates());
+        assert!(settings(&[("mirror", "http://other.example/debian")], host).check_dates());
     }
 
     #[test]
     fn configured_lines_replace_everything_and_bad_ones_are_named() {
         let host = Utf8Path::new("/nonexistent");
         let conf = "default:deb file:/srv/debian bookworm main\nextra:deb [trusted=yes] http://a.example/x y z w";
-        assert_eq!(lines(&settings(&[("sources_conf", conf)], host)), [
-            "default:deb file:/srv/debian bookworm main",
-            "extra:deb http://a.example/x y z w",
-        ]);
+        assert_eq!(
+            lines(&settings(&[("sources_conf", conf)], host)),
+            ["default:deb file:/srv/debian bookworm main", "extra:deb http://a.example/x y z w",]
+        );
         let error = settings(&[("sources_conf", "nonsense")], host).sources().unwrap_err().to_string();
         assert!(error.contains("nonsense") && error.contains("NAME:deb URL"), "{error}");
     }

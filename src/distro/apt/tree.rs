@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use camino::Utf8Path;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown,
-    fsetxattr, futimens, linkat, mkdirat, mknodat, openat, openat2, symlinkat, unlinkat, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod,
+    fchown, fsetxattr, futimens, linkat, mkdirat, mknodat, openat, openat2, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -71,7 +71,13 @@ impl Tree {
     /// # Errors
     /// When there is none, or the kernel refuses.
     pub fn set_dir(&self, path: &[u8], attributes: Attributes) -> io::Result<()> {
-        let folder = openat2(&self.root, relative(path), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)?;
+        let folder = openat2(
+            &self.root,
+            relative(path),
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT,
+        )?;
         fchown(&folder, Some(Uid::from_raw(attributes.uid)), Some(Gid::from_raw(attributes.gid)))?;
         fchmod(&folder, Mode::from_raw_mode(attributes.mode))?;
         futimens(&folder, &attributes.times())?;

@@ -87,7 +87,15 @@ impl<'a> Unpacker<'a> {
             let mut entry = entry.map_err(damaged)?;
             let path = normal(&String::from_utf8_lossy(&entry.path_bytes()));
             let listed = if path.is_empty() { "/.".to_owned() } else { format!("/{path}") };
-            if self.place(&tree, position, &path, &listed, &mut entry, conffiles.contains(listed.as_str()), &mut digests)? {
+            if self.place(
+                &tree,
+                position,
+                &path,
+                &listed,
+                &mut entry,
+                conffiles.contains(listed.as_str()),
+                &mut digests,
+            )? {
                 paths.push(listed);
             }
         }
@@ -213,7 +221,10 @@ impl<'a> Unpacker<'a> {
         } else if diverted {
             Ok(true)
         } else {
-            Err(DistroError::Unsatisfiable(format!("{path} is in {} and in {}; ask for only one of them", that.name, this.name)))
+            Err(DistroError::Unsatisfiable(format!(
+                "{path} is in {} and in {}; ask for only one of them",
+                that.name, this.name
+            )))
         }
     }
 
@@ -241,4 +252,154 @@ fn xattrs(entry: &mut tar::Entry<'_, Box<dyn Read + '_>>) -> std::io::Result<Vec
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::super::dpkg_database::Database;
+    use super::super::fixture::{Entry, deb};
+    use super::super::relation::relations;
+    use super::*;
+    use crate::event::Events;
+    use crate::sandbox::command::Command;
+
+    fn package(name: &str, replaces: &str) -> Package {
+        Package {
+            name: name.into(),
+            version: "1".into(),
+            architecture: "amd64".into(),
+            url: format!("file:/{name}.deb"),
+            size: 0,
+            sha256: String::new(),
+            essential: false,
+            priority: String::new(),
+            pre_depends: vec![],
+            depends: vec![],
+            conflicts: vec![],
+            replaces: relations(replaces).into_iter().flatten().collect(),
+            provides: vec![],
+        }
+    }
+
+    fn control(name: &str) -> String {
+        format!(
+            "Package: {name}\nVersion: 1\nArchitecture: amd64\nMaintainer: M <m@example.com>\nDescription: test\n more\n"
+        )
+    }
+
+    #[test]
+    fn files_links_modes_and_times_arrive_and_dpkg_reads_the_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        std::fs::create_dir_all(root.join("usr/lib")).unwrap();
+        std::os::unix::fs::symlink("usr/lib", root.join("lib")).unwrap();
+        let packages = [package("a", "")];
+        let unpacker = Unpacker::new(root, &packages);
+        let bytes = deb(
+            &control("a"),
+            &[("conffiles", "/etc/a.conf\n"), ("triggers", "interest-noawait /usr/share/a\n")],
+            &[
+                Entry::Dir("./", 0o755),
+                Entry::Dir("./etc/", 0o750),
+                Entry::File("./etc/a.conf", 0o640, "x"),
+                Entry::Dir("./lib/", 0o755),
+                Entry::File("./lib/program", 0o4755, "code"),
+                Entry::Hard("./lib/twin", "./lib/program"),
+                Entry::Link("./lib/link", "/absolute"),
+                Entry::File("./usr/share/a/data", 0o644, "d"),
+            ],
+        );
+        let unpacked = unpacker.unpack(0, &bytes).unwrap();
+        assert_eq!(unpacked.conffiles, [("/etc/a.conf".to_owned(), "9dd4e461268c8034f5c8564e155c67a6".to_owned())]);
+        assert_eq!(unpacked.paths[..3], ["/.", "/etc", "/etc/a.conf"]);
+        let lost = unpacker.finish().unwrap();
+        assert!(root.join("lib").is_symlink(), "a merged /usr stays merged");
+        let program = root.join("usr/lib/program").metadata().unwrap();
+        assert_eq!(
+            (program.permissions().mode() & 0o7777, program.mtime(), program.nlink()),
+            (0o4755, 1_700_000_000, 2)
+        );
+        assert_eq!(root.join("etc").metadata().unwrap().permissions().mode() & 0o7777, 0o750);
+        assert_eq!(root.join("lib/link").read_link_utf8().unwrap(), "/absolute");
+        Database::open(root).unwrap().add_unpacked(&[(0, unpacked)], &lost).unwrap();
+        let admin = format!("--admindir={root}/var/lib/dpkg");
+        let query = ["dpkg-query", &admin, "-W", "-f", "${Package} ${Status} ${Conffiles}", "a"];
+        let output = Command::new(query).check(&Events::none()).unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text, "a install ok unpacked  /etc/a.conf 9dd4e461268c8034f5c8564e155c67a6");
+        let output = Command::new(["dpkg-query", &admin, "-S", "/lib/twin"]).check(&Events::none()).unwrap();
+        assert_eq!(output.stdout, b"a: /lib/twin\n");
+        assert_eq!(std::fs::read_to_string(root.join("var/lib/dpkg/triggers/Unincorp")).unwrap(), "/usr/share/a -\n");
+    }
+
+    #[test]
+    fn nothing_is_written_outside_of_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = Utf8Path::from_path(folder.path()).unwrap();
+        let root = top.join("root");
+        std::fs::create_dir_all(top.join("outside")).unwrap();
+        std::fs::create_dir_all(&root).unwrap();
+        std::os::unix::fs::symlink(top.join("outside"), root.join("evil")).unwrap();
+        std::os::unix::fs::symlink("../../outside", root.join("up")).unwrap();
+        let packages = [package("a", ""), package("b", ""), package("c", "")];
+        let unpacker = Unpacker::new(&root, &packages);
+        for (position, path) in ["./evil/file", "./up/file", "./../outside/file"].into_iter().enumerate() {
+            let _ = unpacker.unpack(position, &deb(&control("a"), &[], &[Entry::File(path, 0o644, "x")]));
+        }
+        assert_eq!(top.join("outside").read_dir_utf8().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn two_packages_share_a_file_only_when_one_replaces_the_other() {
+        for (replaces, order) in [("a", [0, 1]), ("a", [1, 0]), ("", [0, 1])] {
+            let folder = tempfile::tempdir().unwrap();
+            let root = Utf8Path::from_path(folder.path()).unwrap();
+            let packages = [package("a", ""), package("b", replaces)];
+            let unpacker = Unpacker::new(root, &packages);
+            let debs = [
+                deb(&control("a"), &[], &[Entry::File("./f", 0o644, "from a")]),
+                deb(&control("b"), &[], &[Entry::File("./f", 0o644, "from b")]),
+            ];
+            unpacker.unpack(order[0], &debs[order[0]]).unwrap();
+            let second = unpacker.unpack(order[1], &debs[order[1]]);
+            if replaces.is_empty() {
+                let error = second.unwrap_err().to_string();
+                assert!(error.contains("/f is in a and in b"), "{error}");
+            } else {
+                second.unwrap();
+                assert_eq!(std::fs::read_to_string(root.join("f")).unwrap(), "from b");
+            }
+        }
+    }
+
+    #[test]
+    fn diverted_files_go_where_the_diversion_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        std::fs::create_dir_all(root.join("var/lib/dpkg")).unwrap();
+        std::fs::write(root.join("var/lib/dpkg/diversions"), "/bin/sh\n/bin/sh.distrib\ndash\n").unwrap();
+        let packages = [package("dash", ""), package("other", "")];
+        let mut unpacker = Unpacker::new(root, &packages);
+        unpacker.read_diversions();
+        for position in [0, 1] {
+            let text = ["dash", "other"][position];
+            unpacker.unpack(position, &deb(&control(text), &[], &[Entry::File("./bin/sh", 0o755, text)])).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(root.join("bin/sh")).unwrap(), "dash");
+        assert_eq!(std::fs::read_to_string(root.join("bin/sh.distrib")).unwrap(), "other");
+    }
+
+    #[test]
+    fn a_truncated_archive_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let packages = [package("a", "")];
+        let unpacker = Unpacker::new(Utf8Path::from_path(folder.path()).unwrap(), &packages);
+        let whole = deb(&control("a"), &[], &[Entry::File("./f", 0o644, "x")]);
+        for length in [0, 20, 90, whole.len() - 8] {
+            let error = unpacker.unpack(0, &whole[..length]).unwrap_err().to_string();
+            assert!(error.contains("file:/a.deb"), "{error}");
+        }
+    }
 }
