@@ -67,6 +67,7 @@ fn find(args: &TestArgs, colour: bool) -> Result<Vec<TestedElement>, String> {
                 permissions: element.permissions,
                 options: options.collect(),
             },
+            variables: element.environment.into_iter().collect(),
         });
     }
     Ok(tested)

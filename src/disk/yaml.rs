@@ -84,10 +84,13 @@ where
     E: std::fmt::Display + Locate,
 {
     fn next(&mut self) -> Result<(Event<'t>, Span), Problem> {
-        match self.events.next() {
-            Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err((format!("not valid YAML: {error}"), error.place())),
-            None => Ok((Event::StreamEnd, Span::default())),
+        loop {
+            match self.events.next() {
+                Some(Ok((Event::Comment(..), _))) => {}
+                Some(Ok(event)) => return Ok(event),
+                Some(Err(error)) => return Err((format!("not valid YAML: {error}"), error.place())),
+                None => return Ok((Event::StreamEnd, Span::default())),
+            }
         }
     }
 
@@ -188,6 +191,13 @@ fn place(span: &Span) -> Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_are_no_values() {
+        let value = parse("# first\n- a # second\n# third\n- b: 1 # fourth\n  # fifth\n").unwrap();
+        let Kind::List(items) = value.kind else { panic!("no list") };
+        assert_eq!(items.len(), 2);
+    }
 
     #[test]
     fn numbers_keep_their_spelling() {

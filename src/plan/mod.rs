@@ -124,7 +124,7 @@ pub struct Output {
 }
 
 /// Room for any description that names absolute sizes: before the tree is finished only identifiers matter.
-const PROVISIONAL_SIZE: u64 = 1 << 43;
+const PROVISIONAL_SIZE: u64 = 1 << 40;
 
 impl Plan {
     /// The layout as far as it is known before the tree is finished: names, labels and identifiers are final, sizes are not
