@@ -5,6 +5,7 @@
 
 pub mod download;
 pub mod packages;
+mod proxy;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
