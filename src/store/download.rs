@@ -20,6 +20,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(300);
 pub struct Fetcher {
     http: Agent,
     https: Agent,
+    /// The proxy for `http:`.
+    proxy: Option<Proxy>,
 }
 
 /// A body under way.
@@ -42,7 +44,8 @@ impl Fetcher {
     /// # Errors
     /// When a proxy variable is no URL.
     pub fn new(variables: &BTreeMap<String, String>) -> Result<Self, StoreError> {
-        Ok(Self { http: agent(variables, "http_proxy")?, https: agent(variables, "https_proxy")? })
+        let http = proxy(variables, "http_proxy")?;
+        Ok(Self { http: agent(None), https: agent(proxy(variables, "https_proxy")?), proxy: http })
     }
 
     /// Opens `url` from `offset` on; one attempt.
@@ -50,12 +53,32 @@ impl Fetcher {
     /// # Errors
     /// [`StoreError::Missing`] when the server denies it, [`StoreError::Network`] for all that may pass.
     pub fn open(&self, url: &str, offset: u64) -> Result<Body, StoreError> {
-        match url.split_once(':').map(|(scheme, rest)| (scheme, rest)) {
-            Some(("http", _)) => remote(&self.http, url, offset),
+        match url.split_once(':') {
+            Some(("http", _)) => match self.proxy.as_ref().filter(|proxy| !excepted(proxy, url)) {
+                Some(proxy) => self.proxied(proxy, url, offset),
+                None => remote(&self.http, url, offset),
+            },
             Some(("https", _)) => remote(&self.https, url, offset),
             Some(("file" | "copy", rest)) => local(url, rest, offset),
             _ => Err(StoreError::Scheme { url: url.to_owned() }),
         }
+    }
+
+    fn proxied(&self, proxy: &Proxy, url: &str, offset: u64) -> Result<Body, StoreError> {
+        let mut at = url.to_owned();
+        for _ in 0..10 {
+            let answer = super::proxy::get(proxy, &at, offset).map_err(|error| network(url, &error))?;
+            match answer.location {
+                Some(location) if (300..400).contains(&answer.status) => {
+                    if !location.starts_with("http://") {
+                        return self.open(&location, offset);
+                    }
+                    at = location;
+                }
+                _ => return body(url, answer.status, offset, answer.body),
+            }
+        }
+        Err(network(url, &"it is redirected again and again"))
     }
 
     /// The whole of a small file, with retries; `limit` bounds its size in bytes.
@@ -93,30 +116,43 @@ pub(super) fn network(url: &str, reason: &dyn std::fmt::Display) -> StoreError {
     StoreError::Network { url: url.to_owned(), reason: reason.to_string() }
 }
 
-fn agent(variables: &BTreeMap<String, String>, variable: &str) -> Result<Agent, StoreError> {
+/// For tests: whether a request for `url` is made to the proxy.
+#[cfg(test)]
+pub(super) fn goes_through_proxy(fetcher: &Fetcher, url: &str) -> bool {
+    fetcher.proxy.as_ref().is_some_and(|proxy| !excepted(proxy, url))
+}
+
+/// Whether `no_proxy` names the host of `url`.
+fn excepted(proxy: &Proxy, url: &str) -> bool {
+    url.parse().is_ok_and(|uri| proxy.is_no_proxy(&uri))
+}
+
+fn proxy(variables: &BTreeMap<String, String>, variable: &str) -> Result<Option<Proxy>, StoreError> {
     let lookup = |name: &str| {
         let value = variables.get(name).or_else(|| variables.get(&name.to_uppercase()));
         value.filter(|value| !value.is_empty())
     };
-    let proxy = lookup(variable).map(|value| {
-        let wrong = |reason: ureq::Error| StoreError::Proxy {
-            variable: variable.to_owned(),
-            value: value.clone(),
-            reason: reason.to_string(),
-        };
-        let plain = Proxy::new(value).map_err(wrong)?;
-        let Some(exceptions) = lookup("no_proxy") else { return Ok(plain) };
-        let mut builder = Proxy::builder(plain.protocol()).host(plain.host()).port(plain.port());
-        if let (Some(user), Some(password)) = (plain.username(), plain.password()) {
-            builder = builder.username(user).password(password);
-        }
-        for exception in exceptions.split(',').map(str::trim).filter(|text| !text.is_empty()) {
-            builder = builder.no_proxy(exception);
-        }
-        builder.build().map_err(wrong)
-    });
+    let Some(value) = lookup(variable) else { return Ok(None) };
+    let wrong = |reason: ureq::Error| StoreError::Proxy {
+        variable: variable.to_owned(),
+        value: value.clone(),
+        reason: reason.to_string(),
+    };
+    let plain = Proxy::new(value).map_err(wrong)?;
+    let Some(exceptions) = lookup("no_proxy") else { return Ok(Some(plain)) };
+    let mut builder = Proxy::builder(plain.protocol()).host(plain.host()).port(plain.port());
+    if let (Some(user), Some(password)) = (plain.username(), plain.password()) {
+        builder = builder.username(user).password(password);
+    }
+    for exception in exceptions.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        builder = builder.no_proxy(exception);
+    }
+    builder.build().map(Some).map_err(wrong)
+}
+
+fn agent(proxy: Option<Proxy>) -> Agent {
     let config = Agent::config_builder()
-        .proxy(proxy.transpose()?)
+        .proxy(proxy)
         .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(20)))
@@ -125,7 +161,7 @@ fn agent(variables: &BTreeMap<String, String>, variable: &str) -> Result<Agent, 
         .max_idle_connections_per_host(16)
         .input_buffer_size(256 * 1024)
         .build();
-    Ok(config.new_agent())
+    config.new_agent()
 }
 
 fn remote(agent: &Agent, url: &str, offset: u64) -> Result<Body, StoreError> {
@@ -135,27 +171,31 @@ fn remote(agent: &Agent, url: &str, offset: u64) -> Result<Body, StoreError> {
         request = request.header("Range", format!("bytes={offset}-"));
     }
     let response = request.call().map_err(|error| network(url, &error))?;
-    let offset = match response.status().as_u16() {
-        200 => 0,
-        206 => offset,
+    body(url, response.status().as_u16(), offset, Box::new(response.into_body().into_reader()))
+}
+
+/// What an answer with `status` to a request from `offset` on means.
+fn body(url: &str, status: u16, offset: u64, reader: Box<dyn Read + Send>) -> Result<Body, StoreError> {
+    match status {
+        200 => Ok(Body { reader, offset: 0 }),
+        206 => Ok(Body { reader, offset }),
         // Nothing is left after `offset`: the caller compares sizes and digests.
-        416 => return Ok(Body { reader: Box::new(std::io::empty()), offset }),
-        status @ (401 | 403 | 404 | 410) => return Err(StoreError::Missing { url: url.to_owned(), status }),
-        status => return Err(network(url, &format!("the server answered with status {status}"))),
-    };
-    Ok(Body { reader: Box::new(response.into_body().into_reader()), offset })
+        416 => Ok(Body { reader: Box::new(std::io::empty()), offset }),
+        401 | 403 | 404 | 410 => Err(StoreError::Missing { url: url.to_owned(), status }),
+        status => Err(network(url, &format!("the server answered with status {status}"))),
+    }
 }
 
 fn local(url: &str, rest: &str, offset: u64) -> Result<Body, StoreError> {
     let path = rest.strip_prefix("//").unwrap_or(rest);
-    let open = || {
+    let open = || -> std::io::Result<std::fs::File> {
         let mut file = std::fs::File::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
         Ok(file)
     };
     match open() {
         Ok(file) => Ok(Body { reader: Box::new(file), offset }),
-        Err(error) if matches!(error, ref e if std::io::Error::kind(e) == std::io::ErrorKind::NotFound) => {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(StoreError::Missing { url: url.to_owned(), status: 404 })
         }
         Err(source) => Err(StoreError::File { action: "read", path: path.into(), source }),

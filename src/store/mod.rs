@@ -7,6 +7,7 @@ pub mod builtin;
 pub mod download;
 pub mod layers;
 pub mod packages;
+mod proxy;
 
 use camino::{Utf8Path, Utf8PathBuf};
 

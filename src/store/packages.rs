@@ -267,6 +267,7 @@ mod tests {
         let fetcher = Fetcher::new(&variables).unwrap();
         assert_eq!(fetcher.bytes("http://host.invalid/x", 10).unwrap(), b"ok");
         server.join().unwrap();
+        assert!(!crate::store::download::goes_through_proxy(&fetcher, "http://127.0.0.1/x"));
         let bad = BTreeMap::from([("https_proxy".to_owned(), "://".to_owned())]);
         assert!(Fetcher::new(&bad).unwrap_err().to_string().contains("https_proxy"));
         assert!(fetcher.bytes("gopher://x", 1).unwrap_err().to_string().contains("gopher"));
