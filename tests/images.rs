@@ -152,7 +152,10 @@ fn check_tar(sandbox: &Sandbox, tar: &Path) {
     assert!(!names.contains(&"./lost+found/"));
     let unpacked = sandbox.path().join("unpacked");
     fs::create_dir(&unpacked).unwrap();
-    approve("tar", &["-C", unpacked.to_str().unwrap(), "--xattrs", "--xattrs-include=*", "-xpf", tar.to_str().unwrap()]);
+    approve(
+        "tar",
+        &["-C", unpacked.to_str().unwrap(), "--xattrs", "--xattrs-include=*", "-xpf", tar.to_str().unwrap()],
+    );
     // ping has a capability instead of a set-uid bit, when it is there; passwd has the bit.
     use std::os::unix::fs::MetadataExt;
     let passwd = fs::metadata(unpacked.join("usr/bin/passwd")).unwrap();

@@ -124,15 +124,27 @@ fn a_failing_hook_is_shown_with_its_place_and_the_way_to_go_on() {
     let sandbox = Sandbox::new();
     let script = "const ELEMENT = #{ summary: \"s\", permissions: [\"run\"] };\n\nfn post_install(image) {\n    image.run_in_chroot([\"sh\", \"-c\", \"echo last words; exit 7\"]);\n}\n";
     let elements = sandbox.element("broken", &[("element.rhai", script)]);
-    let output = kiln(&["build", "-o", "image", "--elements-path", elements.to_str().unwrap(), "broken", "debian-minimal", "-t", "tar"])
-        .current_dir(sandbox.path())
-        .env("KILN_STORE", shared_store())
-        .env("DIB_RELEASE", "bookworm")
-        .output()
-        .unwrap();
+    let output = kiln(&[
+        "build",
+        "-o",
+        "image",
+        "--elements-path",
+        elements.to_str().unwrap(),
+        "broken",
+        "debian-minimal",
+        "-t",
+        "tar",
+    ])
+    .current_dir(sandbox.path())
+    .env("KILN_STORE", shared_store())
+    .env("DIB_RELEASE", "bookworm")
+    .output()
+    .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
-    for text in ["broken", "post-install", "broken/element.rhai:4", "last words", ".log", "kiln build", "--elements-path"] {
+    for text in
+        ["broken", "post-install", "broken/element.rhai:4", "last words", ".log", "kiln build", "--elements-path"]
+    {
         assert!(said.contains(text), "no `{text}` in:\n{said}");
     }
     assert!(!sandbox.path().join("image.tar").exists());

@@ -10,11 +10,14 @@ fn a_plan_shows_every_phase_that_has_steps_and_what_scripts_may_do() {
     let output = sandbox.kiln(&["plan", "-o", "web", "vm", "debian-minimal"]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
-    for line in ["image      web (debian stable", "bootstrap with apt", "generate the initramfs", "boot loader grub", "[write:"] {
+    for line in
+        ["image      web (debian stable", "bootstrap with apt", "generate the initramfs", "boot loader grub", "[write:"]
+    {
         assert!(text.contains(line), "no `{line}` in:\n{text}");
     }
     let order = ["\nroot\n", "\npre-install\n", "\nblock-device\n", "\nfinalise\n", "\ncleanup\n"];
-    let places: Vec<_> = order.iter().map(|phase| text.find(phase).unwrap_or_else(|| panic!("no {phase} in:\n{text}"))).collect();
+    let places: Vec<_> =
+        order.iter().map(|phase| text.find(phase).unwrap_or_else(|| panic!("no {phase} in:\n{text}"))).collect();
     assert!(places.is_sorted(), "{text}");
 }
 
@@ -53,7 +56,8 @@ fn a_steps_inputs_change_with_what_it_can_see_and_with_nothing_else() {
         let mut all = vec!["plan", "--json", "--elements-path", elements.to_str().unwrap(), "web", "debian-minimal"];
         all.extend(words);
         let output = sandbox.kiln(&all).output().unwrap();
-        let plan: kiln::plan::Plan = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+        let plan: kiln::plan::Plan =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
         let of = |id: &str| plan.steps.iter().find(|step| step.id.contains(id)).unwrap().inputs.clone();
         (of("bootstrap"), of("50-web/web"))
     };

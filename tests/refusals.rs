@@ -149,7 +149,8 @@ fn a_shell_hook_is_refused_with_its_name() {
 #[test]
 fn a_mistake_in_a_manifest_is_shown_at_its_place() {
     let sandbox = Sandbox::new();
-    let elements = sandbox.element("web", &[("element.rhai", "const ELEMENT = #{\n    summary: \"s\",\n    depend: [],\n};\n")]);
+    let elements =
+        sandbox.element("web", &[("element.rhai", "const ELEMENT = #{\n    summary: \"s\",\n    depend: [],\n};\n")]);
     let path = elements.to_str().unwrap();
     let words = ["build", "--elements-path", path, "web", "debian-minimal"];
     says(&sandbox, &words, &["depend", "depends", "web/element.rhai:3"]);

@@ -16,7 +16,8 @@ const LAYER_LIMIT: u64 = 20 << 30;
 
 /// Runs `plan`.
 pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Failure> {
-    let stage = |name: &'static str| move |error: BuildError| Failure { phase: Some(name.into()), ..error.into_failure() };
+    let stage =
+        |name: &'static str| move |error: BuildError| Failure { phase: Some(name.into()), ..error.into_failure() };
     // Layers that nobody may reuse stay in the work folder and go with it.
     let shelf = if site.reuse { &site.store } else { &site.work };
     let layers = Layers::open(shelf).map_err(BuildError::system(format!("open the store at {shelf}")));
@@ -61,11 +62,7 @@ fn run_phase(
             phase: Some(phase.as_str().into()),
             ..error.into_failure()
         })?;
-        events.send(Event::StepFinished {
-            id: step.id.clone(),
-            milliseconds: laid.milliseconds,
-            reused: laid.reused,
-        });
+        events.send(Event::StepFinished { id: step.id.clone(), milliseconds: laid.milliseconds, reused: laid.reused });
     }
     events.send(Event::PhaseFinished { phase: phase.as_str().into(), milliseconds: elapsed(begun) });
     Ok(())

@@ -109,7 +109,8 @@ impl Stack {
     pub fn mount(&self) -> Result<Overlay, BuildError> {
         let at = self.work.join("root");
         fs::create_dir_all(&at).map_err(BuildError::system(format!("make the folder {at}")))?;
-        Overlay::mount(self.layers.folder(), &self.keys, None, &at).map_err(BuildError::system("mount the finished tree"))
+        Overlay::mount(self.layers.folder(), &self.keys, None, &at)
+            .map_err(BuildError::system("mount the finished tree"))
     }
 
     /// The keys, the lowest first.

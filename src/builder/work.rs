@@ -57,9 +57,7 @@ impl<'a> Worker<'a> {
     /// Puts the layer of `step` on `stack`.
     pub fn run(&self, step: &Step, stack: &mut Stack) -> Result<Laid, BuildError> {
         match &step.action {
-            Action::Bootstrap { manager, options, packages } => {
-                self.bootstrap(step, stack, manager, options, packages)
-            }
+            Action::Bootstrap { manager, options, packages } => self.bootstrap(step, stack, manager, options, packages),
             Action::Script { file, function } => {
                 let archive = self.archive_of(step);
                 stack.lay(&step.id, &[&step.inputs, archive], |place| self.script(step, file, function, place))

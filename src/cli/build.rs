@@ -58,7 +58,9 @@ pub fn run(args: BuildArgs) -> ExitCode {
     let log = args.logfile.clone().unwrap_or_else(|| log_path(&store, &plan.name));
     let screen = match screen(&args, &log) {
         Ok(screen) => Mutex::new(screen),
-        Err(error) => return super::refuse(&format!("cannot write the log {log}: {error}; name another with --logfile")),
+        Err(error) => {
+            return super::refuse(&format!("cannot write the log {log}: {error}; name another with --logfile"));
+        }
     };
     let events = Events::new(move |event| {
         // A screen that cannot be written is no reason to stop building.
@@ -114,7 +116,11 @@ fn command_line() -> String {
 
 fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 #[cfg(test)]

@@ -53,12 +53,17 @@ fn room(folder: &Utf8Path, needed: u64, what: &str, advice: &str) -> Result<(), 
 }
 
 fn tools(plan: &Plan) -> Result<(), String> {
-    if !plan.outputs.iter().any(|output| format::find(&output.format).is_ok_and(|format| format.source == format::Source::Raw)) {
+    if !plan
+        .outputs
+        .iter()
+        .any(|output| format::find(&output.format).is_ok_and(|format| format.source == format::Source::Raw))
+    {
         return Ok(());
     }
     let layout = plan.provisional_layout().map_err(|error| error.to_string())?;
     let path = format!("{}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", variables::var("PATH").unwrap_or_default());
-    let missing: Vec<_> = disk::direct::host_tools(&layout).into_iter().filter(|(tool, _)| !on_path(&path, tool)).collect();
+    let missing: Vec<_> =
+        disk::direct::host_tools(&layout).into_iter().filter(|(tool, _)| !on_path(&path, tool)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -15,7 +15,11 @@ pub fn parse(text: &str) -> Result<u64, String> {
             return if bytes == 0 { Err("a size is more than 0".to_owned()) } else { Ok(bytes) };
         }
     };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and disks are below 2^53 bytes")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and disks are below 2^53 bytes"
+    )]
     Ok(bytes as u64)
 }
 

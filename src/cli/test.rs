@@ -50,7 +50,8 @@ pub fn main(args: &TestArgs) -> ExitCode {
 /// The elements to test, each with its options' defaults.
 fn find(args: &TestArgs, colour: bool) -> Result<Vec<TestedElement>, String> {
     let store = words::store(args.store.as_deref())?;
-    let builtin = builtin::elements(&store).map_err(|error| format!("cannot write to the store at {store}: {error}"))?;
+    let builtin =
+        builtin::elements(&store).map_err(|error| format!("cannot write to the store at {store}: {error}"))?;
     let search_path = words::search_path(&args.elements_path)?;
     let catalog = Catalog::new(&search_path, &builtin).map_err(|error| explain(&error, colour))?;
     let named = !args.elements.is_empty();

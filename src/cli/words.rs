@@ -97,9 +97,11 @@ impl ImageArgs {
             packages: packages.collect(),
             options,
             image_size: match self.image_size {
-                None => variables.get("DIB_IMAGE_SIZE").map(|text| size::parse(text)).transpose().map_err(|error| {
-                    format!("DIB_IMAGE_SIZE is no size: {error}")
-                })?,
+                None => variables
+                    .get("DIB_IMAGE_SIZE")
+                    .map(|text| size::parse(text))
+                    .transpose()
+                    .map_err(|error| format!("DIB_IMAGE_SIZE is no size: {error}"))?,
                 given => given,
             },
             root_label: self.root_label.clone().or_else(|| variables.get("ROOT_LABEL").cloned()),

@@ -275,7 +275,11 @@ fn disk_plan(
         let number = |value: &String| {
             let wrong = || PlanError::Number { variable: name.to_owned(), value: value.clone() };
             let number: f64 = value.trim().parse().map_err(|_| wrong())?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be 0 or more, and finite")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked to be 0 or more, and finite"
+            )]
             if number.is_finite() && number >= 0.0 { Ok((number * f64::from(1 << 20)) as u64) } else { Err(wrong()) }
         };
         variable(name).map(number).transpose()
