@@ -75,10 +75,14 @@ fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome,
     let outcome = supervise(plan, settings, &work, events);
     // Whatever happened, the builder and all it started are gone: nothing is mounted and nobody writes.
     let placed = match outcome {
-        Ok((Ended::Well(artifacts), milliseconds)) => place(&artifacts).map(|()| {
-            events.send(Event::Finished { milliseconds });
-            Outcome::Built
-        }),
+        Ok((Ended::Well(artifacts), milliseconds)) => {
+            // What is not written to disk yet shall not be: syncing an artifact would take it along.
+            work.empty();
+            place(&artifacts).map(|()| {
+                events.send(Event::Finished { milliseconds });
+                Outcome::Built
+            })
+        }
         Ok((Ended::Badly { status }, _)) => Ok(Outcome::Failed { status }),
         Ok((Ended::BySignal(signal), _)) => Ok(Outcome::Interrupted { signal }),
         Err(message) => Err(message),

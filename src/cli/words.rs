@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{size, variables};
 use crate::format;
-use crate::request::Request;
+use crate::request::{Qcow2Compression, Request};
 
 /// What is to be built.
 #[derive(Args, Debug)]
@@ -36,6 +36,9 @@ pub struct ImageArgs {
     /// Do not compress qcow2
     #[arg(short = 'u', long)]
     uncompressed: bool,
+    /// How to compress qcow2: zstd (read by QEMU 5.1 and later), or zlib (read by every QEMU; slower and larger)
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = Codec::Zstd, conflicts_with = "uncompressed")]
+    qcow2_compression: Codec,
     /// Write md5 and sha256 files beside each output
     #[arg(long)]
     checksum: bool,
@@ -54,6 +57,13 @@ pub struct ImageArgs {
     /// Elements to build from
     #[arg(required = true, value_name = "ELEMENT")]
     elements: Vec<String>,
+}
+
+/// Words for a qcow2's compression.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Codec {
+    Zstd,
+    Zlib,
 }
 
 impl ImageArgs {
@@ -106,7 +116,11 @@ impl ImageArgs {
             },
             root_label: self.root_label.clone().or_else(|| variables.get("ROOT_LABEL").cloned()),
             checksums: self.checksums(&variables),
-            compress: !self.uncompressed,
+            qcow2_compression: match self.qcow2_compression {
+                _ if self.uncompressed => Qcow2Compression::None,
+                Codec::Zlib => Qcow2Compression::Zlib,
+                Codec::Zstd => Qcow2Compression::Zstd,
+            },
             skip_base: self.skip_base,
             seed: self.seed.clone(),
             source_date_epoch: epoch.transpose()?,

@@ -18,6 +18,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::event::{Artifact, Events};
 use crate::plan;
+#[cfg(test)]
+use crate::request::Qcow2Compression;
 
 pub use error::{FormatError, UnknownFormat};
 pub use output::{check_outputs, free_space};
@@ -40,35 +42,15 @@ pub struct Format {
     pub suffix: &'static str,
     /// What it is made from.
     pub source: Source,
-    /// Whether `Output::compress` changes it.
-    pub compressible: bool,
     /// One line for help texts.
     pub summary: &'static str,
 }
 
 /// Every format, in the order in which help texts show them.
 pub const FORMATS: [Format; 3] = [
-    Format {
-        name: "qcow2",
-        suffix: "qcow2",
-        source: Source::Raw,
-        compressible: true,
-        summary: "QEMU's image format, compressed",
-    },
-    Format {
-        name: "raw",
-        suffix: "raw",
-        source: Source::Raw,
-        compressible: false,
-        summary: "the disk byte for byte, sparse",
-    },
-    Format {
-        name: "tar",
-        suffix: "tar",
-        source: Source::Tree,
-        compressible: false,
-        summary: "the tree as an archive, without a disk",
-    },
+    Format { name: "qcow2", suffix: "qcow2", source: Source::Raw, summary: "QEMU's image format, compressed" },
+    Format { name: "raw", suffix: "raw", source: Source::Raw, summary: "the disk byte for byte, sparse" },
+    Format { name: "tar", suffix: "tar", source: Source::Tree, summary: "the tree as an archive, without a disk" },
 ];
 
 /// Their names, in the same order.
@@ -155,8 +137,8 @@ fn write_one(
     let raw = || inputs.raw.as_deref().ok_or(FormatError::NoRawImage { format: format.name });
     match format.name {
         "qcow2" => {
-            let compression = if output.compress { qcow2::Compression::DEFAULT } else { qcow2::Compression::None };
-            qcow2::write(raw()?, &to, &qcow2::Options { compression, ..Default::default() }, events)?;
+            let compression = output.qcow2_compression.into();
+            qcow2::write(raw()?, &to, &qcow2::Options { compression, workers: None }, events)?;
         }
         "raw" => raw::write(raw()?, &to, events)?,
         "tar" => tar::write(&inputs.tree, &to, time, events)?,
@@ -199,7 +181,7 @@ mod tests {
         let output = |format: &str| plan::Output {
             format: format.into(),
             path: root.join(format!("i.{format}")),
-            compress: true,
+            qcow2_compression: Qcow2Compression::Zlib,
         };
         let outputs = [output("tar"), output("raw"), output("qcow2")];
         let raw = temporary(&outputs[1].path);
@@ -222,8 +204,12 @@ mod tests {
         let root = Utf8Path::from_path(directory.path()).unwrap();
         std::fs::create_dir(root.join("tree")).unwrap();
         let outputs = [
-            plan::Output { format: "tar".into(), path: root.join("i.tar"), compress: false },
-            plan::Output { format: "qcow2".into(), path: root.join("i.qcow2"), compress: false },
+            plan::Output { format: "tar".into(), path: root.join("i.tar"), qcow2_compression: Qcow2Compression::None },
+            plan::Output {
+                format: "qcow2".into(),
+                path: root.join("i.qcow2"),
+                qcow2_compression: Qcow2Compression::None,
+            },
         ];
         let inputs = Inputs { raw: None, tree: root.join("tree") };
         let error = write(&inputs, &outputs, &[], None, &Events::none()).unwrap_err();

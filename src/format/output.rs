@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     fn output(path: &Utf8Path) -> Output {
-        Output { format: "raw".into(), path: path.to_owned(), compress: false }
+        Output { format: "raw".into(), path: path.to_owned(), qcow2_compression: Default::default() }
     }
 
     #[test]

@@ -311,7 +311,7 @@ fn outputs(request: &Request) -> Result<Vec<Output>, PlanError> {
         .map(|name| {
             let format = format::find(name)?;
             let path = Utf8PathBuf::from(format!("{}.{}", request.output, format.suffix));
-            Ok(Output { format: name.clone(), path, compress: request.compress })
+            Ok(Output { format: name.clone(), path, qcow2_compression: request.qcow2_compression })
         })
         .collect()
 }

@@ -15,6 +15,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
+use crate::request::Qcow2Compression;
 
 pub use assemble::{PlanError, assemble};
 pub use phase::Phase;
@@ -119,8 +120,8 @@ pub struct Output {
     pub format: String,
     /// Its path.
     pub path: Utf8PathBuf,
-    /// Compress, where the format can and it is optional.
-    pub compress: bool,
+    /// How clusters are compressed, when the format is qcow2.
+    pub qcow2_compression: Qcow2Compression,
 }
 
 /// Room for any description that names absolute sizes: before the tree is finished only identifiers matter.

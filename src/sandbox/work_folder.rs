@@ -9,13 +9,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use nix::fcntl::{Flock, FlockArg};
 
 /// A folder that belongs to one build.
 #[derive(Debug)]
 pub struct WorkFolder {
     path: Utf8PathBuf,
-    lock: Flock<File>,
+    lock: File,
 }
 
 impl WorkFolder {
@@ -34,14 +33,14 @@ impl WorkFolder {
             let (file, path) = id.into_parts();
             let lock_path = Utf8PathBuf::from_path_buf(path.keep().map_err(|error| error.error)?)
                 .map_err(|path| io::Error::other(format!("the path {} is not UTF-8", path.display())))?;
-            let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| io::Error::from(error))?;
+            file.lock()?;
             // A sweep may have come between making and locking.
-            if !same_file(&lock, &lock_path) {
+            if !same_file(&file, &lock_path) {
                 continue;
             }
             let path = lock_path.with_extension("");
             fs::create_dir(&path)?;
-            return Ok(Self { path, lock });
+            return Ok(Self { path, lock: file });
         }
     }
 
@@ -55,7 +54,7 @@ impl WorkFolder {
     /// # Errors
     /// When descriptors run out.
     pub fn share_lock(&self) -> io::Result<OwnedFd> {
-        (*self.lock).as_fd().try_clone_to_owned()
+        self.lock.as_fd().try_clone_to_owned()
     }
 
     /// Notes a file outside the folder that a sweep shall remove too: an artifact under its temporary name.
@@ -65,6 +64,11 @@ impl WorkFolder {
     pub fn note_partial(&self, path: &Utf8Path) -> io::Result<()> {
         let mut lock: &File = &self.lock;
         writeln!(lock, "{path}")
+    }
+
+    /// Removes what is in the folder; its lock and notes stay.
+    pub fn empty(&self) {
+        let _ = fs::remove_dir_all(&self.path);
     }
 
     /// Removes the folder, what was noted, and the lock.
@@ -97,8 +101,10 @@ pub fn sweep(parent: &Utf8Path) -> usize {
             continue;
         }
         let Ok(file) = OpenOptions::new().read(true).write(true).open(lock) else { continue };
-        let Ok(held) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { continue };
-        if same_file(&held, lock) {
+        if file.try_lock().is_err() {
+            continue;
+        }
+        if same_file(&file, lock) {
             remove(&lock.with_extension(""), lock);
             swept += 1;
         }

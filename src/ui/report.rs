@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::Options;
 use super::history::History;
 use super::text::{Paint, bytes, duration, paint, printable};
-use crate::diagnostic::Diagnostic;
 use crate::event::Failure;
 
 /// Steps from the store that are named; more are counted.
@@ -21,13 +20,15 @@ pub fn failure(failure: &Failure, history: &History, options: &Options) -> Strin
         out.push_str(&text);
         out.push('\n');
     };
-    line(format!("{} {}", paint("error:", Paint::Error, options.colour), failure.message));
+    match &failure.diagnostic {
+        Some(diagnostic) => {
+            line(diagnostic.render(options.colour).trim_end().to_owned());
+            line(String::new());
+        }
+        None => line(format!("{} {}", paint("error:", Paint::Error, options.colour), failure.message)),
+    }
     for (name, value) in places(failure, history) {
         line(format!("  {name:<8} {value}"));
-    }
-    if let Some(diagnostic) = &failure.diagnostic {
-        line(String::new());
-        line(excerpt(diagnostic));
     }
     if !history.last_lines.is_empty() {
         line(String::new());
@@ -56,7 +57,7 @@ pub fn failure_facts(failure: &Failure) -> String {
         let _ = write!(text, "\n{name}: {value}");
     }
     if let Some(diagnostic) = &failure.diagnostic {
-        let _ = write!(text, "\n{}", excerpt(diagnostic));
+        let _ = write!(text, "\n{}", diagnostic.render(false).trim_end());
     }
     if let Some(help) = &failure.help {
         let _ = write!(text, "\nhelp: {help}");
@@ -100,25 +101,6 @@ pub fn success(total: Duration, history: &History, options: &Options) -> String 
         let rest = history.reused.len() - named.len();
         let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
         let _ = writeln!(out, "from the store: {}{more}", named.join(", "));
-    }
-    out
-}
-
-/// The places that a diagnostic points at, plainly.
-fn excerpt(diagnostic: &Diagnostic) -> String {
-    let code = if diagnostic.code.is_empty() { String::new() } else { format!("[{}] ", diagnostic.code) };
-    let mut out = format!("{code}{}", diagnostic.message);
-    for label in &diagnostic.labels {
-        let start = label.span.start.min(label.source.len());
-        let before = label.source.get(..start).unwrap_or_default();
-        let line = before.matches('\n').count();
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-        let source = label.source.lines().nth(line).unwrap_or_default();
-        let _ = write!(out, "\n  --> {}:{}:{}", label.file, line + 1, column + 1);
-        let _ = write!(out, "\n  | {source}\n  | {}^ {}", " ".repeat(column), label.text);
-    }
-    for help in &diagnostic.help {
-        let _ = write!(out, "\n  help: {help}");
     }
     out
 }

@@ -86,7 +86,9 @@ mod tests {
 
     #[test]
     fn zeros_are_nothing_text_shrinks_and_noise_stays() {
-        for compression in [Compression::DEFAULT, Compression::Deflate { level: 1 }, Compression::Zstd { level: 3 }] {
+        for compression in
+            [Compression::Deflate { level: 6 }, Compression::Deflate { level: 1 }, Compression::Zstd { level: 3 }]
+        {
             let mut encoder = Encoder::new(compression).unwrap();
             let noise = noise(CLUSTER as usize, 1);
             assert_eq!(encoder.encode(&vec![0; CLUSTER as usize]).unwrap(), Cluster::Zero);

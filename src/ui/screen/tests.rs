@@ -116,17 +116,17 @@ fn a_failure_says_what_where_why_and_how_to_repeat_it() {
     let options =
         Options { log: Some("/tmp/kiln.log".into()), repeat: Some("kiln build -o i ssh".into()), ..Options::default() };
     let (screen, _) = show(options, &failure());
-    let report = &screen[screen.find("error:").unwrap()..];
+    let report = &screen[screen.find("error[").unwrap()..];
     insta::assert_snapshot!(report, @r#"
-    error: cannot read the key file /etc/keys
+    error[file.missing]: no such file
+     --> ssh/element.rhai:2:10
+      |
+    2 |     read("/etc/keys");
+      |          ^^^^^^^^^^^ read here
+
       element  ssh
       step     install/50-ssh (ssh: keys)
       phase    install
-
-    [file.missing] no such file
-      --> ssh/element.rhai:2:10
-      |     read("/etc/keys");
-      |          ^ read here
 
     last output:
       | generating keys
@@ -166,10 +166,11 @@ fn the_log_has_everything_whatever_the_screen_shows() {
     [    6.0s] element: ssh
     [    6.0s] step: install/50-ssh
     [    6.0s] phase: install
-    [    6.0s] [file.missing] no such file
-    [    6.0s]   --> ssh/element.rhai:2:10
-    [    6.0s]   |     read("/etc/keys");
-    [    6.0s]   |          ^ read here
+    [    6.0s] error[file.missing]: no such file
+    [    6.0s]  --> ssh/element.rhai:2:10
+    [    6.0s]   |
+    [    6.0s] 2 |     read("/etc/keys");
+    [    6.0s]   |          ^^^^^^^^^^^ read here
     [    6.0s] help: create it, or set ssh.keys
     [    6.0s] exit status: 1
     "#);
