@@ -141,7 +141,7 @@ fn a_failure_says_what_where_why_and_how_to_repeat_it() {
 fn quiet_leaves_warnings_and_errors() {
     let quiet = || Options { verbosity: Verbosity::Quiet, ..Options::default() };
     assert_eq!(show(quiet(), &success()).0, "[    5.0s] warning: no keys given\n");
-    assert!(show(quiet(), &failure()).0.contains("error: cannot read the key file"));
+    assert!(show(quiet(), &failure()).0.contains("error[file.missing]: no such file"));
 }
 
 #[test]
