@@ -1,5 +1,6 @@
 //! What a user sees, tested from outside through the program; one binary, so that it links once.
 
+mod archive;
 mod elements;
 mod images;
 mod interruption;

@@ -1,5 +1,6 @@
 //! `kiln build`: plans, checks, builds, and shows how it goes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -8,9 +9,9 @@ use std::sync::Mutex;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
-use super::checks;
 use super::prepare::{Prepared, prepare};
 use super::words::ImageArgs;
+use super::{checks, variables};
 use crate::builder::parent::{self, Outcome, Settings};
 use crate::event::Events;
 use crate::ui::{Form, Options, Screen, Verbosity};
@@ -56,7 +57,8 @@ pub fn run(args: BuildArgs) -> ExitCode {
         Err(message) => return super::refuse(&message),
     };
     let log = args.logfile.clone().unwrap_or_else(|| log_path(&store, &plan.name));
-    let screen = match screen(&args, &log) {
+    let repeat = command_line(&plan.variables);
+    let screen = match screen(&args, &log, repeat) {
         Ok(screen) => Mutex::new(screen),
         Err(error) => {
             return super::refuse(&format!("cannot write the log {log}: {error}; name another with --logfile"));
@@ -80,7 +82,7 @@ pub fn run(args: BuildArgs) -> ExitCode {
 }
 
 /// What shows the build: text on standard error, or events on standard output.
-fn screen(args: &BuildArgs, log: &Utf8Path) -> io::Result<Screen> {
+fn screen(args: &BuildArgs, log: &Utf8Path, repeat: String) -> io::Result<Screen> {
     if let Some(folder) = log.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -95,8 +97,7 @@ fn screen(args: &BuildArgs, log: &Utf8Path) -> io::Result<Screen> {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    let options =
-        Options { form, verbosity, colour: super::colour(), log: Some(log.to_owned()), repeat: Some(command_line()) };
+    let options = Options { form, verbosity, colour: super::colour(), log: Some(log.to_owned()), repeat: Some(repeat) };
     let out: Box<dyn Write + Send> = match form {
         Form::Json => Box::new(io::stdout()),
         Form::Terminal | Form::Lines => Box::new(io::stderr()),
@@ -109,9 +110,16 @@ fn log_path(store: &Utf8Path, name: &str) -> Utf8PathBuf {
     store.join("logs").join(format!("{name}.log"))
 }
 
-/// The words of this process, quoted for a shell: what repeats the build.
-fn command_line() -> String {
-    std::env::args_os().map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+/// The words of this process with the variables that matter, quoted for a shell: what repeats the build. `planned` also has
+/// what elements set; only what the environment says is repeated.
+fn command_line(planned: &BTreeMap<String, String>) -> String {
+    let secret = |name: &str| ["PASSWORD", "SECRET", "TOKEN"].iter().any(|word| name.contains(word));
+    let variables = planned
+        .iter()
+        .filter(|(name, value)| variables::var(name).as_ref() == Some(value) && !secret(name))
+        .map(|(name, value)| format!("{name}={}", quote(value)));
+    let words = std::env::args_os().map(|word| quote(&word.to_string_lossy()));
+    variables.chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn quote(word: &str) -> String {
