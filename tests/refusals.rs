@@ -147,6 +147,15 @@ fn a_shell_hook_is_refused_with_its_name() {
 }
 
 #[test]
+fn a_permission_that_does_not_exist_is_shown_at_its_place() {
+    let sandbox = Sandbox::new();
+    let text = "const ELEMENT = #{\n    summary: \"s\",\n    permissions: [\"pakages\"],\n};\n";
+    let elements = sandbox.element("web", &[("element.rhai", text)]);
+    let words = ["build", "--elements-path", elements.to_str().unwrap(), "web", "debian-minimal"];
+    says(&sandbox, &words, &["pakages", "packages", "web/element.rhai:3"]);
+}
+
+#[test]
 fn a_mistake_in_a_manifest_is_shown_at_its_place() {
     let sandbox = Sandbox::new();
     let elements =

@@ -55,7 +55,10 @@ pub fn main() -> ExitCode {
 
 /// Says why nothing was done, and how that exits.
 fn refuse(message: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: {message}");
+    let text = message.to_string();
+    // A diagnostic begins with its own `error[code]`.
+    let prefix = if text.starts_with("error") || text.starts_with("\x1b[") { "" } else { "error: " };
+    eprintln!("{prefix}{}", text.trim_end());
     ExitCode::from(1)
 }
 

@@ -1,6 +1,6 @@
 //! How large an image must be for a tree.
 //!
-//! In: a tree, or its usage, and the request's wishes. Out: bytes. DIB's rule (contract §3.9). Not here: what fits on which
+//! In: a tree, or its usage, and the request's wishes. Out: bytes. DIB's rule. Not here: what fits on which
 //! partition (`direct`).
 
 use std::collections::HashSet;

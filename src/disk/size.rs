@@ -1,6 +1,6 @@
 //! Sizes as block-device descriptions spell them.
 //!
-//! In: `550MiB`, `40G`, `100%`. Out: a [`Size`]. DIB's rules (contract §5.3): units are case-sensitive, `MiB` is binary and
+//! In: `550MiB`, `40G`, `100%`. Out: a [`Size`]. DIB's rules: units are case-sensitive, `MiB` is binary and
 //! `M` and `MB` are decimal, no number means 1, fractions are truncated to whole bytes. Not here: `--image-size`, which is
 //! the command line's.
 

@@ -111,7 +111,7 @@ pub fn assemble(
         seed: request.seed.clone().unwrap_or_else(|| seed(request)),
         source_date_epoch: request.source_date_epoch,
         system,
-        variables: settings.variables.clone(),
+        variables: recorded(request, settings),
         elements: elements.iter().map(|element| planned(element, settings)).collect(),
         steps: Vec::new(),
         disk: disk_plan(request, elements, settings, disk)?,
@@ -155,6 +155,21 @@ fn planned(element: &Element, settings: &Settings) -> PlannedElement {
         permissions: element.permissions.clone(),
         options: settings.options.get(&element.name).cloned().unwrap_or_default(),
     }
+}
+
+/// The variables, with DIB's two that say what was asked for. The words themselves would not do: where the image goes and in
+/// which format is no part of it, and equal images shall be equal.
+fn recorded(request: &Request, settings: &Settings) -> BTreeMap<String, String> {
+    let mut words = request.elements.clone();
+    words.extend(request.packages.iter().map(|package| format!("-p {package}")));
+    words.extend(request.options.iter().map(|(name, value)| format!("--option {name}={value}")));
+    let quoted = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`");
+    let declared = settings.variables.iter().filter(|(name, _)| name.starts_with("DIB_"));
+    let lines: Vec<String> = declared.map(|(name, value)| format!("declare -x {name}=\"{}\"", quoted(value))).collect();
+    let mut variables = settings.variables.clone();
+    variables.entry("DIB_ARGS".to_owned()).or_insert_with(|| words.join(" "));
+    variables.entry("DIB_ENV".to_owned()).or_insert_with(|| lines.join("\n"));
+    variables
 }
 
 /// Everything that the bootstrap can bring, so that packages are unpacked and configured once.

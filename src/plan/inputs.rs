@@ -18,6 +18,7 @@ use super::{Action, Plan, Step};
 /// Hashes of the steps of one plan.
 pub(super) struct Inputs {
     elements: BTreeMap<String, String>,
+    host: BTreeMap<String, String>,
     disk: String,
     facts: String,
 }
@@ -28,6 +29,7 @@ impl Inputs {
         let names: Vec<&String> = plan.elements.iter().map(|element| &element.name).collect();
         Ok(Self {
             elements: element_hashes(plan)?,
+            host: host_hashes(plan)?,
             // Sizes are not final before the tree is: only identifiers and names reach a step.
             disk: hash(&(&plan.seed, &plan.disk)),
             facts: hash(&(&plan.name, &plan.arch, &plan.system, &plan.variables, names)),
@@ -42,7 +44,8 @@ impl Inputs {
             Action::Script { file, function } => {
                 let element = plan.elements.iter().find(|element| Some(&element.name) == step.element.as_ref());
                 let grants = element.map(|element| (&element.permissions, &element.options));
-                let files = step.element.as_ref().and_then(|name| self.elements.get(name));
+                let name = step.element.as_deref().unwrap_or_default();
+                let files = (self.elements.get(name), self.host.get(name));
                 // The folder's own place does not matter, the file's place in it does.
                 hash(&(file.file_name(), function, files, grants, &self.facts, &self.disk))
             }
@@ -50,6 +53,28 @@ impl Inputs {
             Action::RemovePackages { .. } | Action::Initramfs | Action::Tidy => hash(&step.action),
         }
     }
+}
+
+/// Hashes of what elements may read of the host, for those that may read anything.
+fn host_hashes(plan: &Plan) -> Result<BTreeMap<String, String>, PlanError> {
+    let mut hashes = BTreeMap::new();
+    for element in &plan.elements {
+        let paths = element.permissions.iter().filter_map(|grant| grant.strip_prefix("read-host:"));
+        let mut seen = Vec::new();
+        for path in paths.map(Utf8Path::new) {
+            let content = match fs::metadata(path) {
+                Ok(data) if data.is_dir() => folder_hash(path),
+                Ok(_) => fs::read(path).map(|content| blake3::hash(&content).to_hex().to_string()),
+                Err(_) => Ok("absent".to_owned()),
+            };
+            let read = |source| PlanError::Read { path: path.to_owned(), source };
+            seen.push((path.to_owned(), content.map_err(read)?));
+        }
+        if !seen.is_empty() {
+            hashes.insert(element.name.clone(), hash(&seen));
+        }
+    }
+    Ok(hashes)
 }
 
 fn hash(value: &impl Serialize) -> String {

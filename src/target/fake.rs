@@ -1,7 +1,7 @@
 //! A target in memory.
 //!
 //! In: calls of verbs, canned packages and commands. Out: an in-memory tree and a record of what was done. Elements' tests
-//! and `kiln plan --effects` run on it. Not here: who may call; what a real command would have done.
+//! run on it. Not here: who may call; what a real command would have done.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 //! Tree form to graph form: every node on its own, with its name and its base.
 //!
-//! DIB's rules (contract §5.1): a nested node's base is the node around it, a name is made of kind and base, and nested
+//! DIB's rules: a nested node's base is the node around it, a name is made of kind and base, and nested
 //! nodes come before the node around them.
 
 use crate::disk::yaml::{Kind, Place, Problem, Scalar, Value};

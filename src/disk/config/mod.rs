@@ -1,6 +1,6 @@
 //! Reads DIB's block-device descriptions.
 //!
-//! In: YAML in tree or graph form (contract §5.1, §5.2). Out: a [`Config`], flat and checked: names, labels and mount points
+//! In: YAML in tree or graph form. Out: a [`Config`], flat and checked: names, labels and mount points
 //! are unique, every base exists and fits. Pure. Not here: sizes and offsets (`solve`).
 
 mod check;

@@ -1,7 +1,7 @@
 //! From a description to offsets.
 //!
 //! In: a checked [`Config`], the request's parameters, a size and a seed. Out: a [`Layout`]: numbers, offsets, types, labels and
-//! identifiers, as DIB's partitioning and sgdisk would place them (contract §5.5). Pure arithmetic. Not here: writing.
+//! identifiers, as DIB's partitioning and sgdisk would place them. Pure arithmetic. Not here: writing.
 
 mod error;
 mod filesystems;

@@ -13,6 +13,7 @@ use crate::element::model::OperatingSystem;
 use crate::element::nearest::{nearest, suggestion};
 use crate::element::{OptionKind, OptionSpec, hooks};
 use crate::plan::Phase;
+use crate::script::permission;
 use crate::script::syntax::{Literal, LiteralValue, Source};
 
 const FIELDS: [&str; 9] =
@@ -37,7 +38,7 @@ pub fn read(source: &Source) -> Result<Manifest, Diagnostic> {
         summary: fields.required("summary")?,
         depends: fields.texts("depends")?,
         provides: fields.texts("provides")?,
-        permissions: fields.texts("permissions")?.unwrap_or_default(),
+        permissions: permissions(source, &fields)?,
         options: options(source, &fields)?,
         order: order(source, &fields)?,
         environment: environment(source, &fields)?,
@@ -49,6 +50,20 @@ pub fn read(source: &Source) -> Result<Manifest, Diagnostic> {
 /// The phases that `source` has functions for.
 pub fn phases(source: &Source) -> Vec<Phase> {
     Phase::ALL.into_iter().filter(|phase| source.function(&phase.function()).is_some()).collect()
+}
+
+/// Grants, each one that scripts know.
+fn permissions(source: &Source, fields: &Fields<'_>) -> Result<Vec<String>, Diagnostic> {
+    let grants = fields.texts("permissions")?.unwrap_or_default();
+    let Some(LiteralValue::Array(literals)) = fields.get("permissions").map(|literal| &literal.value) else {
+        return Ok(grants);
+    };
+    for (grant, literal) in grants.iter().zip(literals) {
+        if let Err(error) = permission::parse(grant) {
+            return Err(source.diagnostic("permission.unknown", error.to_string(), literal.span.clone(), ""));
+        }
+    }
+    Ok(grants)
 }
 
 fn check_functions(source: &Source) -> Result<(), Diagnostic> {
