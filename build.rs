@@ -31,7 +31,10 @@ fn main() {
 /// not reused, since its stages may have done something else.
 fn sources() -> u64 {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let mut files = vec![root.join("Cargo.lock")];
+    let mut files = vec![root.join("Cargo.lock"), root.join("Cargo.toml")];
+    for file in &files {
+        println!("cargo:rerun-if-changed={}", file.display());
+    }
     for folder in ["src", "stdlib"] {
         println!("cargo:rerun-if-changed={}", root.join(folder).display());
         collect(&root.join(folder), &mut files);
@@ -48,6 +51,9 @@ fn sources() -> u64 {
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
         if path.is_dir() {
             println!("cargo:rerun-if-changed={}", path.display());
             collect(&path, files);

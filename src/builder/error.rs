@@ -50,6 +50,12 @@ pub enum BuildError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// An element is not what was planned any more.
+    #[error("element {element}, or a file of the host that it reads, changed while it was built; build again")]
+    Changed {
+        /// The element.
+        element: String,
+    },
     /// A script failed; it says all by itself.
     #[error("{}", .0.message)]
     Script(Box<Diagnostic>),

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::BuildError;
 use crate::disk::fstab;
@@ -16,23 +16,53 @@ use crate::disk::layout::Layout;
 pub fn write_fstab(root: &Utf8Path, layout: &Layout) -> Result<(), BuildError> {
     for filesystem in &layout.filesystems {
         let Some(point) = filesystem.mount_point.as_deref().filter(|point| point.starts_with('/')) else { continue };
-        let folder = root.join(point.trim_start_matches('/'));
-        fs::create_dir_all(&folder).map_err(BuildError::system(format!("make the mount point {point}")))?;
+        make_folder(root, point).map_err(BuildError::system(format!("make the mount point {point}")))?;
     }
-    fs::create_dir_all(root.join("etc")).map_err(BuildError::system("make /etc"))?;
-    fs::write(root.join("etc/fstab"), fstab::text(layout)).map_err(BuildError::system("write /etc/fstab"))
+    let etc = make_folder(root, "/etc").map_err(BuildError::system("make /etc"))?;
+    // Made beside and renamed: a link that an element put there is replaced, not followed.
+    let unfinished = etc.join(".fstab.kiln");
+    fs::write(&unfinished, fstab::text(layout))
+        .and_then(|()| fs::rename(&unfinished, etc.join("fstab")))
+        .map_err(BuildError::system("write /etc/fstab"))
+}
+
+/// The folder `inside` of the tree, made when it is not there. Links are refused: on the host they lead out of the tree.
+fn make_folder(root: &Utf8Path, inside: &str) -> io::Result<Utf8PathBuf> {
+    let mut path = root.to_owned();
+    for part in inside.split('/').filter(|part| !part.is_empty()) {
+        path.push(part);
+        match fs::symlink_metadata(&path) {
+            Ok(data) if data.is_dir() => {}
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("/{part} in it is no folder"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(&path)?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(path)
+}
+
+/// The folder `inside` of the tree, when it and all above it are folders and no links.
+fn folder(root: &Utf8Path, inside: &str) -> Option<Utf8PathBuf> {
+    let mut path = root.to_owned();
+    for part in inside.split('/') {
+        path.push(part);
+        fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_dir)?;
+    }
+    Some(path)
 }
 
 /// Takes away what a build leaves in a tree: all below `/tmp`, the texts of `/var/log`, logs below `/root`.
 pub fn tidy(root: &Utf8Path) -> Result<(), BuildError> {
-    empty(&root.join("tmp")).map_err(BuildError::system("empty /tmp"))?;
-    for entry in walk(&root.join("var/log")) {
+    if let Some(tmp) = folder(root, "tmp") {
+        empty(&tmp).map_err(BuildError::system("empty /tmp"))?;
+    }
+    for entry in folder(root, "var/log").iter().flat_map(|log| walk(log)) {
         if entry.file_type().is_file() && entry.metadata().is_ok_and(|data| data.len() > 0) {
             let truncated = fs::File::options().write(true).truncate(true).open(entry.path());
             truncated.map_err(BuildError::system(format!("empty {}", entry.path().display())))?;
         }
     }
-    for entry in walk(&root.join("root")) {
+    for entry in folder(root, "root").iter().flat_map(|home| walk(home)) {
         if entry.file_type().is_file() && entry.path().extension().is_some_and(|extension| extension == "log") {
             fs::remove_file(entry.path()).map_err(BuildError::system(format!("remove {}", entry.path().display())))?;
         }
@@ -45,12 +75,7 @@ fn walk(folder: &Utf8Path) -> impl Iterator<Item = walkdir::DirEntry> {
 }
 
 fn empty(folder: &Utf8Path) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
+    for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             fs::remove_dir_all(entry.path())?;
@@ -82,6 +107,22 @@ mod tests {
         assert!(!root.join("root/work/pip.log").exists());
         assert_eq!(fs::read(root.join("root/.profile")).unwrap(), b"text");
         assert!(root.join("var/log/link").is_symlink());
+    }
+
+    #[test]
+    fn folders_that_are_links_are_left_alone() {
+        let (inside, host) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = Utf8Path::from_path(inside.path()).unwrap();
+        fs::write(host.path().join("build.log"), "the host's").unwrap();
+        fs::create_dir(root.join("var")).unwrap();
+        for link in ["tmp", "var/log", "root"] {
+            std::os::unix::fs::symlink(host.path(), root.join(link)).unwrap();
+        }
+        tidy(root).unwrap();
+        assert_eq!(fs::read(host.path().join("build.log")).unwrap(), b"the host's");
+        std::os::unix::fs::symlink(host.path(), root.join("etc")).unwrap();
+        assert!(make_folder(root, "/etc").is_err());
+        assert!(make_folder(root, "/boot/efi").unwrap().is_dir());
     }
 
     #[test]

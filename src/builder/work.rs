@@ -16,7 +16,7 @@ use crate::boot::{self, BootFiles};
 use crate::disk::layout::Layout;
 use crate::distro;
 use crate::event::Events;
-use crate::plan::{Action, Plan, PlannedElement, Step};
+use crate::plan::{self, Action, Plan, PlannedElement, Step};
 use crate::sandbox::chroot::Chroot;
 use crate::script;
 use crate::store::Store;
@@ -110,9 +110,19 @@ impl<'a> Worker<'a> {
             function: function.to_owned(),
             facts: self.facts.clone(),
         };
+        self.unchanged(&call.element)?;
         let tree = Tree::new(place.root, self.packages(place.root)?, self.events.clone())?;
         script::run::run(&call, Arc::new(tree), self.events).map_err(|failed| BuildError::Script(Box::new(failed)))?;
-        Ok(())
+        self.unchanged(&call.element)
+    }
+
+    /// Refuses an element that is not what was planned any more: its layer would bear the key of another text.
+    fn unchanged(&self, element: &PlannedElement) -> Result<(), BuildError> {
+        let now = plan::seen(element).map_err(BuildError::system(format!("read the element {}", element.name)))?;
+        match self.plan.seen.get(&element.name) {
+            Some(planned) if *planned == now => Ok(()),
+            _ => Err(BuildError::Changed { element: element.name.clone() }),
+        }
     }
 
     /// What a script's result may depend on beyond its inputs and the tree: the archive, if it may ask it.

@@ -10,7 +10,8 @@ use std::fs;
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
-use super::inputs::{Inputs, folder_hash};
+use super::inputs::Inputs;
+use super::seen::seen;
 use super::{Action, DiskParameters, DiskPlan, Output, Phase, Plan, PlannedElement, Step, System, VERSION};
 use crate::disk;
 use crate::element::packages::{self, PackageFacts, PhasePackages};
@@ -113,6 +114,7 @@ pub fn assemble(
         system,
         variables: recorded(request, settings),
         elements: elements.iter().map(|element| planned(element, settings)).collect(),
+        seen: BTreeMap::new(),
         steps: Vec::new(),
         disk: disk_plan(request, elements, settings, disk)?,
         outputs: outputs(request)?,
@@ -121,7 +123,8 @@ pub fn assemble(
     // A description that cannot be is found now, not after the packages.
     disk::direct::check(&plan.provisional_layout()?)?;
     let bootstrap = bootstrap(request, elements, settings, &plan.system, &packages)?;
-    let inputs = Inputs::new(&plan)?;
+    plan.seen = all_seen(&plan)?;
+    let inputs = Inputs::new(&plan);
     plan.steps = Phase::ALL
         .into_iter()
         .map(|phase| steps(phase, elements, &packages, &bootstrap))
@@ -342,13 +345,13 @@ fn seed(request: &Request) -> String {
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
-/// Hashes of the folders of `elements`: what their scripts can see.
-pub(super) fn element_hashes(plan: &Plan) -> Result<BTreeMap<String, String>, PlanError> {
+/// What the scripts of each element can see outside the image.
+fn all_seen(plan: &Plan) -> Result<BTreeMap<String, String>, PlanError> {
     plan.elements
         .iter()
         .map(|element| {
             let read = |source| PlanError::Read { path: element.directory.clone(), source };
-            Ok((element.name.clone(), folder_hash(&element.directory).map_err(read)?))
+            Ok((element.name.clone(), seen(element).map_err(read)?))
         })
         .collect()
 }

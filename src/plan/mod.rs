@@ -7,6 +7,7 @@ mod assemble;
 pub mod explain;
 mod inputs;
 pub mod phase;
+mod seen;
 pub mod step;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::request::Qcow2Compression;
 
 pub use assemble::{PlanError, assemble};
 pub use phase::Phase;
+pub use seen::seen;
 pub use step::{Action, Step};
 
 /// The version of a plan's form that this program writes and reads.
@@ -43,6 +45,8 @@ pub struct Plan {
     pub variables: BTreeMap<String, String>,
     /// The elements, in order.
     pub elements: Vec<PlannedElement>,
+    /// For each element the hash of what its scripts can see outside the image ([`seen`]).
+    pub seen: BTreeMap<String, String>,
     /// What happens, in order.
     pub steps: Vec<Step>,
     /// The disk image.

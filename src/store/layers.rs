@@ -1,13 +1,14 @@
 //! Layers: what a step wrote, kept under the step's key.
 //!
 //! `layers/KEY` is an overlay layer (a plain tree for the first), `layers/KEY.json` says that it is complete, `layers/KEY.files`
-//! holds what the step made beside the tree. A key is the chain of everything that can change the layer (`plan::key`), so equal
+//! holds what the step made beside the tree. Nothing is synced when a layer is made; a layer of an earlier boot of the machine counts
+//! only when it was found to be on disk before that boot ended (`settle`): a power cut leaves names without content. A key is the chain of everything that can change the layer (`plan::key`), so equal
 //! keys mean equal layers. Not here: computing keys, mounting.
 
 use std::fs::{self, File};
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug)]
 pub struct Layers {
     folder: Utf8PathBuf,
-    lock: Arc<File>,
+    /// Held shared by every build that uses the store.
+    use_lock: Arc<File>,
+    boot: String,
 }
 
 /// What is known about a complete layer.
@@ -28,6 +31,18 @@ pub struct LayerNote {
     pub milliseconds: u64,
 }
 
+/// A note as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    note: LayerNote,
+    /// The boot of the machine that the layer was made in; empty once it is known to be on disk.
+    boot: String,
+}
+
+/// Seconds after which the kernel has written a layer by itself, so that making sure costs little.
+const SETTLED_AFTER: Duration = Duration::from_secs(60);
+
 impl Layers {
     /// The layers in the store at `root`.
     ///
@@ -36,9 +51,10 @@ impl Layers {
     pub fn open(root: &Utf8Path) -> io::Result<Self> {
         let folder = root.join("layers");
         fs::create_dir_all(&folder)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
-        lock.lock_shared()?;
-        Ok(Self { folder, lock: Arc::new(lock) })
+        let use_lock = lock_file(&folder.join("lock"))?;
+        use_lock.lock_shared()?;
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+        Ok(Self { folder, use_lock: Arc::new(use_lock), boot })
     }
 
     /// The folder that holds the layers; a layer's name in it is its key.
@@ -49,11 +65,39 @@ impl Layers {
     /// The note of the layer `key`, when it is complete. Marks it as used now.
     pub fn find(&self, key: &str) -> Option<LayerNote> {
         let note = self.note(key);
-        let found = serde_json::from_slice(&fs::read(&note).ok()?).ok()?;
+        let kept = self.kept(&note)?;
+        if !kept.boot.is_empty() && kept.boot != self.boot {
+            return None;
+        }
         if let Ok(file) = File::options().append(true).open(&note) {
             let _ = file.set_modified(SystemTime::now());
         }
-        self.folder.join(key).is_dir().then_some(found)
+        self.folder.join(key).is_dir().then_some(kept.note)
+    }
+
+    fn kept(&self, note: &Utf8Path) -> Option<Kept> {
+        serde_json::from_slice(&fs::read(note).ok()?).ok()
+    }
+
+    /// Notes that layers made a while ago are on disk, after `sync` has made sure of it.
+    ///
+    /// # Errors
+    /// When `sync` fails or a note cannot be written.
+    pub fn settle(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mut due = Vec::new();
+        for entry in self.folder.read_dir_utf8()?.flatten() {
+            let note = entry.path();
+            let Some(kept) = (note.extension() == Some("json")).then(|| self.kept(note)).flatten() else { continue };
+            let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+            if kept.boot == self.boot && age >= SETTLED_AFTER {
+                due.push((note.to_owned(), kept.note));
+            }
+        }
+        if due.is_empty() {
+            return Ok(());
+        }
+        sync()?;
+        due.into_iter().try_for_each(|(path, note)| write_note(&path, &Kept { note, boot: String::new() }))
     }
 
     /// The folder of what the step made beside the tree.
@@ -66,6 +110,9 @@ impl Layers {
     /// # Errors
     /// When the store cannot be written, or `tree` is on another file system.
     pub fn insert(&self, key: &str, tree: &Utf8Path, files: &Utf8Path, note: &LayerNote) -> io::Result<()> {
+        // One at a time: another build's half-moved layer must not be taken for a leftover.
+        let turn = lock_file(&self.folder.join("insert.lock"))?;
+        turn.lock()?;
         if self.find(key).is_some() {
             return Ok(());
         }
@@ -77,15 +124,14 @@ impl Layers {
         }
         fs::rename(files, self.files(key))?;
         fs::rename(tree, self.folder.join(key))?;
-        let unfinished = self.folder.join(format!("{key}.note"));
-        fs::write(&unfinished, serde_json::to_vec(note)?)?;
-        fs::rename(unfinished, self.note(key))
+        write_note(&self.note(key), &Kept { note: note.clone(), boot: self.boot.clone() })
     }
 
     /// Removes the layers used longest ago until at most `limit` bytes are left; never one in `keep`, and none while another
     /// build uses the store. Says how many went.
     pub fn prune(&self, limit: u64, keep: &[String]) -> usize {
-        if self.lock.try_lock().is_err() {
+        // A failed attempt to make a shared lock exclusive loses it: this is a build's last act on its layers.
+        if self.use_lock.try_lock().is_err() {
             return 0;
         }
         let mut layers: Vec<(SystemTime, String, u64)> = Vec::new();
@@ -116,6 +162,16 @@ impl Layers {
     fn note(&self, key: &str) -> Utf8PathBuf {
         self.folder.join(format!("{key}.json"))
     }
+}
+
+fn lock_file(path: &Utf8Path) -> io::Result<File> {
+    File::options().create(true).truncate(false).write(true).open(path)
+}
+
+fn write_note(path: &Utf8Path, kept: &Kept) -> io::Result<()> {
+    let unfinished = path.with_extension("note");
+    fs::write(&unfinished, serde_json::to_vec(kept)?)?;
+    fs::rename(unfinished, path)
 }
 
 /// Bytes of the regular files below `folder`.
@@ -171,6 +227,28 @@ mod tests {
         assert_eq!(layers.prune(2000, &["aa".into()]), 1);
         let left: Vec<bool> = ["aa", "bb", "cc"].iter().map(|key| layers.folder().join(key).exists()).collect();
         assert_eq!(left, [true, false, true]);
+    }
+
+    #[test]
+    fn a_layer_of_an_earlier_boot_counts_only_when_it_was_settled() {
+        let (_keep, root, layers) = layers();
+        insert(&layers, &root, "aa", 10);
+        insert(&layers, &root, "bb", 10);
+        let file = File::options().append(true).open(layers.note("aa")).unwrap();
+        file.set_modified(SystemTime::now() - 2 * SETTLED_AFTER).unwrap();
+        let mut synced = 0;
+        layers
+            .settle(|| {
+                synced += 1;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(synced, 1);
+        let next_boot = Layers { boot: "another".into(), ..layers.clone() };
+        assert!(next_boot.find("aa").is_some());
+        assert!(next_boot.find("bb").is_none());
+        assert!(layers.find("bb").is_some());
+        layers.settle(|| panic!("nothing is due")).unwrap();
     }
 
     #[test]
