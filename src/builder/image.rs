@@ -38,7 +38,8 @@ impl Image<'_> {
             return Ok(None);
         }
         let asked = self.plan.outputs.iter().find(|output| output.format == "raw");
-        let raw = asked.map_or_else(|| self.site.work.join("image.raw"), |output| format::temporary(&output.path));
+        let raw = asked
+            .map_or_else(|| self.site.work.join("image.raw"), |output| format::temporary(&output.path, self.build()));
         let parameters = &self.plan.disk.parameters;
         let size = match parameters.image_size {
             Some(size) => size,
@@ -53,9 +54,14 @@ impl Image<'_> {
         Ok(Some(raw))
     }
 
+    /// What tells this build's temporary files from another's: the name of its work folder.
+    fn build(&self) -> &str {
+        self.site.work.file_name().unwrap_or_default()
+    }
+
     /// Writes every output.
     pub fn write_formats(&self, raw: Option<Utf8PathBuf>) -> Result<Vec<Artifact>, BuildError> {
-        let inputs = format::Inputs { raw, tree: self.tree.to_owned() };
+        let inputs = format::Inputs { raw, tree: self.tree.to_owned(), build: self.build().to_owned() };
         let time = self.plan.source_date_epoch;
         Ok(format::write(&inputs, &self.plan.outputs, &self.plan.checksums, time, self.events)?)
     }

@@ -20,6 +20,7 @@ use crate::format;
 use crate::plan::Plan;
 use crate::sandbox::isolation::{self, Pipes};
 use crate::sandbox::{init, work_folder};
+use crate::store::layers::Layers;
 
 /// How a build is to be run; what is to be built is the plan's.
 #[derive(Clone, Debug)]
@@ -68,9 +69,12 @@ fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome,
     }
     let work = work_folder::WorkFolder::create(&parent)
         .map_err(|error| format!("cannot make a work folder in {parent}: {error}; name another place with --store"))?;
-    for output in &plan.outputs {
-        let partial = format::temporary(&output.path);
-        work.note_partial(&partial).map_err(|error| format!("cannot write to {parent}: {error}"))?;
+    for path in plan.outputs.iter().flat_map(|output| with_digests(&output.path)) {
+        work.note_partial(&format::temporary(&path, work.name()))
+            .map_err(|error| format!("cannot write to {parent}: {error}"))?;
+    }
+    if settings.reuse {
+        settle(&settings.store).map_err(|error| format!("cannot use the store at {}: {error}", settings.store))?;
     }
     let outcome = supervise(plan, settings, &work, events);
     // Whatever happened, the builder and all it started are gone: nothing is mounted and nobody writes.
@@ -78,7 +82,7 @@ fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome,
         Ok((Ended::Well(artifacts), milliseconds)) => {
             // What is not written to disk yet shall not be: syncing an artifact would take it along.
             work.empty();
-            place(&artifacts).map(|()| {
+            place(&artifacts, work.name()).map(|()| {
                 events.send(Event::Finished { milliseconds });
                 Outcome::Built
             })
@@ -89,6 +93,11 @@ fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome,
     };
     work.remove();
     placed
+}
+
+/// Makes sure that layers of earlier builds outlive a power cut.
+fn settle(store: &Utf8Path) -> std::io::Result<()> {
+    Layers::open(store)?.settle(|| init::sync_file_system(store))
 }
 
 enum Ended {
@@ -186,19 +195,35 @@ impl Told {
     }
 }
 
-/// Makes artifacts durable and gives them their names: a reader never sees half an image.
-fn place(artifacts: &[Artifact]) -> Result<(), String> {
+/// The paths of an output and of the digest files that it may have.
+fn with_digests(path: &Utf8Path) -> [Utf8PathBuf; 3] {
+    [path.to_owned(), format!("{path}.md5").into(), format!("{path}.sha256").into()]
+}
+
+/// Makes artifacts and their digest files durable and gives them their names: a reader never sees half an image, nor an image
+/// beside the digests of another.
+fn place(artifacts: &[Artifact], build: &str) -> Result<(), String> {
+    let mut renames = Vec::new();
     for artifact in artifacts {
         sync(&artifact.temporary)?;
-    }
-    for artifact in artifacts {
-        rename(&artifact.temporary, &artifact.path)?;
+        renames.push((artifact.temporary.clone(), artifact.path.clone()));
         for (path, text) in format::checksum::checksum_files(artifact) {
-            let temporary = format::temporary(&path);
+            let temporary = format::temporary(&path, build);
             fs::write(&temporary, text).map_err(|error| format!("cannot write {temporary}: {error}"))?;
             sync(&temporary)?;
-            rename(&temporary, &path)?;
+            renames.push((temporary, path));
         }
+    }
+    for path in artifacts.iter().flat_map(|artifact| with_digests(&artifact.path)).filter(|path| path.is_file()) {
+        let is_digest = !artifacts.iter().any(|artifact| artifact.path == path);
+        if is_digest {
+            fs::remove_file(&path).map_err(|error| format!("cannot remove {path}, which is out of date: {error}"))?;
+        }
+    }
+    for (from, to) in &renames {
+        fs::rename(from, to).map_err(|error| format!("cannot rename {from} to {to}: {error}"))?;
+    }
+    for artifact in artifacts {
         let folder = artifact.path.parent().filter(|folder| !folder.as_str().is_empty());
         sync(folder.unwrap_or(Utf8Path::new(".")))?;
     }
@@ -207,8 +232,4 @@ fn place(artifacts: &[Artifact]) -> Result<(), String> {
 
 fn sync(path: &Utf8Path) -> Result<(), String> {
     init::sync(path).map_err(|error| format!("cannot make {path} durable: {error}"))
-}
-
-fn rename(from: &Utf8Path, to: &Utf8Path) -> Result<(), String> {
-    fs::rename(from, to).map_err(|error| format!("cannot rename {from} to {to}: {error}"))
 }

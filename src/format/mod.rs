@@ -71,6 +71,8 @@ pub struct Inputs {
     pub raw: Option<Utf8PathBuf>,
     /// The root of the finished tree.
     pub tree: Utf8PathBuf,
+    /// What tells this build's temporary files from another's.
+    pub build: String,
 }
 
 /// The format that `name` names.
@@ -79,8 +81,9 @@ pub fn find(name: &str) -> Result<Format, UnknownFormat> {
 }
 
 /// Where an output's bytes are until the caller renames them: a hidden file beside it, so that the rename stays in one folder.
-pub fn temporary(path: &Utf8Path) -> Utf8PathBuf {
-    path.with_file_name(format!(".{}.kiln-partial", path.file_name().unwrap_or("image")))
+/// `build` tells two builds of the same output apart.
+pub fn temporary(path: &Utf8Path, build: &str) -> Utf8PathBuf {
+    path.with_file_name(format!(".{}.{build}.kiln-partial", path.file_name().unwrap_or("image")))
 }
 
 /// Writes every output under its temporary name, all of them at once, and computes the digests asked for (`md5`, `sha256`).
@@ -116,7 +119,7 @@ pub fn write(
     let artifacts: Result<Vec<_>, _> = results.into_iter().collect();
     if artifacts.is_err() {
         for output in outputs {
-            let path = temporary(&output.path);
+            let path = temporary(&output.path, &inputs.build);
             if inputs.raw.as_ref() != Some(&path) {
                 // Best effort: the error that is about to be reported matters more.
                 let _ = std::fs::remove_file(path);
@@ -133,7 +136,7 @@ fn write_one(
     events: &Events,
 ) -> Result<Utf8PathBuf, FormatError> {
     let format = find(&output.format)?;
-    let to = temporary(&output.path);
+    let to = temporary(&output.path, &inputs.build);
     let raw = || inputs.raw.as_deref().ok_or(FormatError::NoRawImage { format: format.name });
     match format.name {
         "qcow2" => {
@@ -168,8 +171,8 @@ mod tests {
 
     #[test]
     fn the_temporary_name_is_hidden_and_in_the_same_folder() {
-        assert_eq!(temporary(Utf8Path::new("/out/i.qcow2")), "/out/.i.qcow2.kiln-partial");
-        assert_eq!(temporary(Utf8Path::new("i.raw")), ".i.raw.kiln-partial");
+        assert_eq!(temporary(Utf8Path::new("/out/i.qcow2"), "b1"), "/out/.i.qcow2.b1.kiln-partial");
+        assert_eq!(temporary(Utf8Path::new("i.raw"), "b2"), ".i.raw.b2.kiln-partial");
     }
 
     #[test]
@@ -184,9 +187,9 @@ mod tests {
             qcow2_compression: Qcow2Compression::Zlib,
         };
         let outputs = [output("tar"), output("raw"), output("qcow2")];
-        let raw = temporary(&outputs[1].path);
+        let raw = temporary(&outputs[1].path, "b");
         std::fs::write(&raw, vec![7_u8; 100_000]).unwrap();
-        let inputs = Inputs { raw: Some(raw.clone()), tree: root.join("tree") };
+        let inputs = Inputs { raw: Some(raw.clone()), tree: root.join("tree"), build: "b".into() };
         let artifacts = write(&inputs, &outputs, &["md5".into(), "sha256".into()], Some(0), &Events::none()).unwrap();
         assert_eq!(
             artifacts.iter().map(|artifact| artifact.format.as_str()).collect::<Vec<_>>(),
@@ -211,9 +214,9 @@ mod tests {
                 qcow2_compression: Qcow2Compression::None,
             },
         ];
-        let inputs = Inputs { raw: None, tree: root.join("tree") };
+        let inputs = Inputs { raw: None, tree: root.join("tree"), build: "b".into() };
         let error = write(&inputs, &outputs, &[], None, &Events::none()).unwrap_err();
         assert!(matches!(error, FormatError::NoRawImage { format: "qcow2" }));
-        assert!(!temporary(&outputs[0].path).exists());
+        assert!(!temporary(&outputs[0].path, "b").exists());
     }
 }

@@ -61,3 +61,11 @@ pub fn end_all_others() {
 pub fn sync(path: &camino::Utf8Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
+
+/// Writes everything of the file system that holds `path` to disk.
+///
+/// # Errors
+/// When it cannot be opened or written.
+pub fn sync_file_system(path: &camino::Utf8Path) -> io::Result<()> {
+    rustix::fs::syncfs(File::open(path)?).map_err(io::Error::from)
+}

@@ -14,6 +14,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
 
 /// A running builder.
 #[derive(Debug)]
@@ -71,6 +72,8 @@ fn enter() -> nix::Result<()> {
     nix::unistd::setsid()?;
     // A parent that died before this line leaves an empty plan behind, which ends the builder too.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // Modes in the image are the program's to choose, not the user's.
+    umask(Mode::from_bits_truncate(0o022));
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
     nix::unistd::sethostname("kiln")

@@ -49,6 +49,11 @@ impl WorkFolder {
         &self.path
     }
 
+    /// Its name, which no other build has at the same time.
+    pub fn name(&self) -> &str {
+        self.path.file_name().unwrap_or_default()
+    }
+
     /// Another descriptor of the lock, for a process that lives as long as the build.
     ///
     /// # Errors
