@@ -241,6 +241,10 @@ impl Image {
 
     fn covers(&self, grant: &Permission, need: &Permission) -> bool {
         let (Permission::Write(prefix), Permission::Write(_)) = (grant, need) else { return grant.covers(need) };
+        // A grant below another one adds nothing; what is above it is the element's to change, by a link to anywhere too.
+        if self.0.grants.iter().any(|other| other != grant && other.covers(grant)) {
+            return false;
+        }
         // The need is a real path, so the grant must be one too (`/lib/systemd` is below `/usr/lib` in a merged tree). Its
         // last component is not followed: an element can replace it by a symlink to anywhere.
         let real = self.0.target.resolve(prefix, false).unwrap_or_else(|_| prefix.clone());

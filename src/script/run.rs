@@ -251,6 +251,29 @@ mod tests {
     }
 
     #[test]
+    fn two_grants_do_not_widen_each_other() {
+        let trick =
+            "fn install(image) { image.symlink(\"/\", \"/srv/a/x\"); image.write_file(\"/etc/shadow\", \"\"); }";
+        assert_eq!(code(&["write:/srv/a", "write:/srv/a/x/etc"], trick), "permission.denied");
+        let useful = "fn install(image) { image.write_file(\"/srv/a/b/c\", \"\"); }";
+        Fixture::new(&["write:/srv/a", "write:/srv/a/b"]).script(useful).unwrap();
+    }
+
+    #[test]
+    fn a_template_without_end_is_stopped() {
+        let loops = "{% for a in range(10000) %}{% for b in range(10000) %}{% for c in range(10000) %}x{% endfor %}{% endfor %}{% endfor %}";
+        let fixture = Fixture::new(&[]).file("static/t.j2", loops);
+        let error = fixture.script("fn install(image) { image.render(\"static/t.j2\", #{}); }").unwrap_err();
+        assert_eq!(error.code, "template.failed");
+    }
+
+    #[test]
+    fn a_text_that_grows_without_end_is_stopped() {
+        let text = "fn install(image) { image.write_file(\"/srv/x\", \"0123456789abcdef\"); for i in 0..40 { image.edit_file(\"/srv/x\", \"(?s).+\", \"$0$0\"); } }";
+        assert_eq!(code(&["write:/srv"], text), "limit.string");
+    }
+
+    #[test]
     fn a_grant_below_a_merged_folder_covers_its_real_place() {
         let fixture = Fixture::new(&["write:/lib/systemd"]);
         fixture.target.symlink("usr/lib".into(), "/lib".into()).unwrap();

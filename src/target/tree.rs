@@ -147,6 +147,9 @@ fn names(folder: &OwnedFd) -> Result<Vec<String>, Errno> {
     Ok(names)
 }
 
+/// Files larger than this are no text that a script works on: an endless sparse file must not fill the builder's memory.
+const READ_LIMIT: u64 = 64 << 20;
+
 impl Target for Tree {
     fn stat(&self, path: &Utf8Path) -> Result<Option<Stat>, TargetError> {
         resolve::check(path)?;
@@ -195,7 +198,11 @@ impl Target for Tree {
             }
         }
         let mut content = Vec::new();
-        File::from(fd).read_to_end(&mut content).map_err(fail)?;
+        File::from(fd).take(READ_LIMIT + 1).read_to_end(&mut content).map_err(fail)?;
+        if content.len() as u64 > READ_LIMIT {
+            let text = format!("cannot read `{path}` in the image: it is larger than {} MiB", READ_LIMIT >> 20);
+            return Err(TargetError::new("io.too-large", text));
+        }
         Ok(content)
     }
 
@@ -304,7 +311,8 @@ impl Target for Tree {
         let mut command = Command::new(run.argv.iter().cloned())
             .inside(&chroot)
             .stdin(run.stdin.clone())
-            .timeout(run.timeout.map(Duration::from_secs));
+            // A year is as good as for ever, and the clock's arithmetic can hold it.
+            .timeout(run.timeout.map(|seconds| Duration::from_secs(seconds.min(366 * 86_400))));
         for (key, value) in &run.env {
             command = command.env(key, value);
         }

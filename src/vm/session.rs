@@ -86,6 +86,8 @@ fn judge(
             Err(RecvTimeoutError::Timeout) => watch.quiet(Instant::now()),
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
         };
+        // A guest that never stops printing has a limit too.
+        let verdict = verdict.or_else(|| watch.quiet(Instant::now()));
         if verdict.is_some() {
             return Ok(verdict);
         }

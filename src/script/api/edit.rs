@@ -3,15 +3,29 @@
 use rhai::plugin::*;
 
 use super::super::effect;
+use super::super::engine::STRING;
 use super::super::host_error::{HostError, RhaiResult};
 use super::super::image::Image;
 use super::reading;
 use crate::target::Attributes;
 
-/// Every match replaced, and how many there were.
-fn edited(text: &str, expression: &regex::Regex, replacement: &str) -> (String, i64) {
-    let count = i64::try_from(expression.find_iter(text).count()).unwrap_or(i64::MAX);
-    (expression.replace_all(text, replacement).into_owned(), count)
+/// Every match replaced, and how many there were; `None` when the result is longer than a script's text may be.
+fn edited(text: &str, expression: &regex::Regex, replacement: &str) -> Option<(String, i64)> {
+    let (mut result, mut end, mut count) = (String::new(), 0, 0);
+    // A replacement may name the match many times: its length is known before it is made.
+    let growth = replacement.matches('$').count() + 1;
+    for captures in expression.captures_iter(text) {
+        let all = captures.get_match();
+        result.push_str(&text[end..all.start()]);
+        if result.len() + growth * all.len() + replacement.len() > STRING {
+            return None;
+        }
+        captures.expand(replacement, &mut result);
+        end = all.end();
+        count += 1;
+    }
+    result.push_str(&text[end..]);
+    (result.len() <= STRING).then_some((result, count))
 }
 
 /// Every matching line replaced by `line`; without one, `line` added at the end unless the file has it.
@@ -46,13 +60,20 @@ pub mod verbs {
         let expression = reading::regex(regex)?;
         let real = image.need_write(&ctx, path, true)?;
         image.record(&ctx, vec![path.into(), regex.into(), effect::text(replacement)])?;
-        let mut count = 0;
-        super::super::files::change(image, &real, |text| {
-            let (text, replaced) = edited(text, &expression, replacement);
-            count = replaced;
-            text
+        let mut count = Some(0);
+        super::super::files::change(image, &real, |text| match edited(text, &expression, replacement) {
+            Some((text, replaced)) => {
+                count = Some(replaced);
+                text
+            }
+            None => {
+                count = None;
+                text.to_owned()
+            }
         })?;
-        Ok(count)
+        let too_long =
+            || HostError::new("limit.string", format!("the text of `{path}` would be longer than {STRING} bytes"));
+        Ok(count.ok_or_else(too_long)?)
     }
 
     /// Replaces every line that a regular expression matches by `line`; without one, adds `line` at the end. Makes the file
@@ -101,6 +122,10 @@ mod tests {
     #[test]
     fn groups_can_be_used_in_the_replacement() {
         let expression = reading::regex("^(deb) (.*)$").unwrap();
-        assert_eq!(edited("deb a\ndeb b\n", &expression, "$1-src $2"), ("deb-src a\ndeb-src b\n".into(), 2));
+        assert_eq!(edited("deb a\ndeb b\n", &expression, "$1-src $2"), Some(("deb-src a\ndeb-src b\n".into(), 2)));
+        let all = reading::regex("(?s).+").unwrap();
+        let megabyte = "x".repeat(1 << 20);
+        assert_eq!(edited(&megabyte, &all, "$0$0").unwrap().0.len(), 2 << 20);
+        assert_eq!(edited(&megabyte, &all, &"$0".repeat(1 << 20)), None);
     }
 }

@@ -7,15 +7,20 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use rhai::Map;
 use rhai::plugin::*;
 
+use super::super::engine::STRING;
 use super::super::host_error::{HostError, RhaiResult};
 use super::super::image::Image;
 use super::super::jail;
+
+/// Instructions that a template may take: far more than any configuration file needs, few enough to end within a second.
+const FUEL: u64 = 5_000_000;
 
 fn rendered(image: &Image, file: &str, values: Value) -> Result<String, HostError> {
     let folder = image.element().directory.clone();
     // The file itself first: its absence is the author's plain mistake, not a template's.
     jail::inside(&folder, file)?;
     let mut environment = Environment::new();
+    environment.set_fuel(Some(FUEL));
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let mut syntax = SyntaxConfig::builder();
     // A tag on a line of its own leaves no line: templates are configuration files.
@@ -32,7 +37,27 @@ fn rendered(image: &Image, file: &str, values: Value) -> Result<String, HostErro
         let detail = error.detail().map_or_else(String::new, |detail| format!(": {detail}"));
         HostError::new("template.failed", format!("template `{file}`{at}: {}{detail}", error.kind()))
     };
-    environment.get_template(file).and_then(|template| template.render(values)).map_err(fail)
+    let mut out = Limited(Vec::new());
+    let template = environment.get_template(file).map_err(fail)?;
+    template.render_captured_to(values, &mut out).map(drop).map_err(fail)?;
+    String::from_utf8(out.0).map_err(|error| HostError::new("template.failed", error.to_string()))
+}
+
+/// Takes as much text as a script's string may hold.
+struct Limited(Vec<u8>);
+
+impl std::io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > STRING {
+            return Err(std::io::Error::other(format!("the text is longer than {STRING} bytes")));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A script's value as a template sees it.
