@@ -293,3 +293,29 @@ fn package(paragraph: &str, archive: &str) -> Option<Package> {
         provides: fields.get("Provides").map(|value| provides(value)).unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_longer_than_a_piece_lose_no_paragraph() {
+        let mut text = String::new();
+        let mut count = 0;
+        while text.len() < 2 * PIECE + PIECE / 2 {
+            text.push_str(&format!(
+                "Package: p{count}\nVersion: 1\nArchitecture: all\nPriority: {}\nProvides: v{count} (= 2)\n\
+                 Description: x\n Package: not this one\nFilename: p\nSize: 1\nSHA256: 0\n\n",
+                if count % 1000 == 0 { "required" } else { "optional" }
+            ));
+            count += 1;
+        }
+        for text in [text.as_str(), text.trim_end()] {
+            let index = Index::new(vec![List { archive: "file:/a".into(), text: text.into() }]);
+            assert_eq!(index.names().count(), count);
+            assert!((0..count).all(|number| index.versions(&format!("p{number}")).len() == 1));
+            assert_eq!(index.providers(&format!("v{}", count - 1)), [format!("p{}", count - 1)]);
+            assert_eq!(index.base.len(), count.div_ceil(1000));
+        }
+    }
+}
