@@ -3,12 +3,13 @@
 //! In: a verified [`Release`]. Out: an [`Index`] over the package lists, which stay as text: of tens of thousands of paragraphs
 //! only the few hundred that matter are ever read in full. Not here: which of them are wanted (`resolve`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
 use debversion::Version;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::control;
 use super::relation::{Relation, provides, relations};
@@ -17,6 +18,10 @@ use super::sources::Source;
 use crate::distro::DistroError;
 use crate::store::Store;
 use crate::store::download::Fetcher;
+use crate::store::packages::sha256 as digest_of;
+
+/// Bytes of a list that one core indexes at a time.
+const PIECE: usize = 4 << 20;
 
 /// One package list.
 #[derive(Clone, Debug)]
@@ -94,6 +99,10 @@ pub fn fetch(
             ),
         });
     };
+    let plain = release.files.get(&base);
+    if let Some(text) = plain.and_then(|(digest, _)| kept(store, digest)) {
+        return Ok(List { archive: source.url.clone(), text: text.into() });
+    }
     let mut urls = Vec::new();
     if release.by_hash {
         urls.push(source.dists(&format!("{component}/binary-{arch}/by-hash/SHA256/{sha256}")));
@@ -102,54 +111,73 @@ pub fn fetch(
     let file = store.fetch(fetcher, &urls, sha256, Some(*size), &|_| {})?;
     let wrong = |source| DistroError::File { action: "read the package list", path: file.clone(), source };
     let compressed = std::fs::read(&file).map_err(wrong)?;
-    if crate::store::packages::sha256(&compressed) != *sha256 {
+    if digest_of(&compressed) != *sha256 {
         store.forget_package(sha256);
         return Err(DistroError::Format {
             file: file.to_string(),
             reason: "the stored package list was damaged and has been removed; run again".into(),
         });
     }
-    let plain = release.files.get(&base).map_or(0, |(_, size)| *size);
-    let mut text = String::with_capacity(usize::try_from(plain.min(1 << 30)).unwrap_or(0));
+    let length = plain.map_or(0, |(_, size)| *size);
+    let mut text = String::with_capacity(usize::try_from(length.min(1 << 30)).unwrap_or(0));
     match ending {
         ".xz" => liblzma::read::XzDecoder::new_multi_decoder(compressed.as_slice()).read_to_string(&mut text),
         ".gz" => flate2::read::MultiGzDecoder::new(compressed.as_slice()).read_to_string(&mut text),
         _ => compressed.as_slice().read_to_string(&mut text),
     }
     .map_err(wrong)?;
+    // Unpacking it takes longer than reading it: the next build finds it as it is, and the packed one has done its work.
+    if let Some((digest, _)) = plain.filter(|(digest, _)| digest != sha256 && *digest == digest_of(text.as_bytes())) {
+        store.keep_package(digest, text.as_bytes())?;
+        store.forget_package(sha256);
+    }
     Ok(List { archive: source.url.clone(), text: text.into() })
 }
 
+/// The unpacked list with this digest, when an earlier build kept it.
+fn kept(store: &Store, digest: &str) -> Option<String> {
+    let bytes = std::fs::read(store.package_path(digest)).ok()?;
+    if digest_of(&bytes) != digest {
+        store.forget_package(digest);
+        return None;
+    }
+    String::from_utf8(bytes).ok()
+}
+
 impl Index {
-    /// Indexes `lists`.
+    /// Indexes `lists`, on every core.
     pub fn new(lists: Vec<List>) -> Self {
-        let mut index = Self { lists, ..Self::default() };
-        let mut base = std::collections::BTreeSet::new();
-        for (number, list) in index.lists.iter().enumerate() {
-            let text: &str = &list.text;
-            let mut start = 0;
-            while start < text.len() {
-                let end = text[start..].find("\n\n").map_or(text.len(), |length| start + length);
-                let paragraph = &text[start..end];
-                if let Some(name) = head_field(paragraph, "Package") {
-                    index.names.entry(name.to_owned()).or_default().push((number, start..end));
-                    if let Some(value) = head_field(paragraph, "Provides") {
-                        for (provided, _) in provides(value) {
-                            let providers = index.providers.entry(provided).or_default();
-                            if !providers.iter().any(|known| known == name) {
-                                providers.push(name.to_owned());
-                            }
-                        }
-                    }
-                    if paragraph.contains("\nPriority: required") || paragraph.contains("\nEssential: yes") {
-                        base.insert(name.to_owned());
-                    }
+        let parts: Vec<(usize, Range<usize>)> = lists
+            .iter()
+            .enumerate()
+            .flat_map(|(number, list)| pieces(&list.text).into_iter().map(move |range| (number, range)))
+            .collect();
+        // In the order of `parts`: of equal versions the one of the first source counts.
+        let heads: Vec<Vec<Head<'_>>> =
+            parts.par_iter().map(|(number, range)| heads(&lists[*number].text, range.clone())).collect();
+        let mut names: HashMap<String, Vec<(usize, Range<usize>)>> =
+            HashMap::with_capacity(heads.iter().map(Vec::len).sum());
+        let mut providers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut base = BTreeSet::new();
+        for (head, number) in
+            heads.iter().zip(&parts).flat_map(|(heads, (number, _))| heads.iter().map(move |head| (head, *number)))
+        {
+            match names.get_mut(head.name) {
+                Some(known) => known.push((number, head.range.clone())),
+                None => drop(names.insert(head.name.to_owned(), vec![(number, head.range.clone())])),
+            }
+            for (provided, _) in head.provides.map(provides).unwrap_or_default() {
+                let providers = providers.entry(provided).or_default();
+                if !providers.iter().any(|known| known == head.name) {
+                    providers.push(head.name.to_owned());
                 }
-                start = end + text[end..].len().min(2);
+            }
+            if head.base {
+                base.insert(head.name.to_owned());
             }
         }
-        index.base = base.into_iter().collect();
-        index
+        let base = base.into_iter().collect();
+        Self { names, providers, base, lists }
     }
 
     /// Every version of `name`, the newest first; of equal versions the one of the first source.
@@ -187,25 +215,59 @@ impl Index {
     }
 }
 
-/// The value of a field on one line, found without splitting the paragraph.
-fn head_field<'a>(paragraph: &'a str, name: &str) -> Option<&'a str> {
-    let at = |start: usize| {
-        let value = paragraph[start..].strip_prefix(name)?.strip_prefix(':')?;
-        Some(value[..value.find('\n').unwrap_or(value.len())].trim())
-    };
-    if let Some(value) = at(0) {
-        return Some(value);
+/// What the index keeps of a paragraph.
+struct Head<'a> {
+    name: &'a str,
+    range: Range<usize>,
+    provides: Option<&'a str>,
+    base: bool,
+}
+
+/// Parts of `text` that end with a paragraph, for one core each.
+fn pieces(text: &str) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let (mut pieces, mut start) = (Vec::new(), 0);
+    while start < bytes.len() {
+        let from = (start + PIECE).min(bytes.len());
+        let end = bytes[from..].windows(2).position(|pair| pair == b"\n\n").map_or(bytes.len(), |at| from + at + 2);
+        pieces.push(start..end);
+        start = end;
     }
-    let mut start = 0;
-    while let Some(next) = paragraph[start..].find('\n') {
-        start += next + 1;
-        if paragraph.as_bytes().get(start) == name.as_bytes().first()
-            && let Some(value) = at(start)
-        {
-            return Some(value);
+    pieces
+}
+
+/// The paragraphs in a part of `text`, each line of which is looked at once.
+fn heads(text: &str, part: Range<usize>) -> Vec<Head<'_>> {
+    let mut heads = Vec::new();
+    let new = |start| Head { name: "", range: start..start, provides: None, base: false };
+    let mut head = new(part.start);
+    let mut at = part.start;
+    while at <= part.end {
+        let end = text[at..part.end].find('\n').map_or(part.end, |length| at + length);
+        let line = &text[at..end];
+        if line.is_empty() {
+            head.range.end = at.saturating_sub(1).max(head.range.start);
+            let done = std::mem::replace(&mut head, new(end + 1));
+            if !done.name.is_empty() {
+                heads.push(done);
+            }
+        } else if line.starts_with('P') || line.starts_with('E') {
+            match line.split_once(':') {
+                Some(("Package", value)) => head.name = value.trim(),
+                Some(("Provides", value)) => head.provides = Some(value.trim()),
+                Some(("Priority", value)) => head.base |= value.trim() == "required",
+                Some(("Essential", value)) => head.base |= value.trim() == "yes",
+                _ => {}
+            }
         }
+        at = end + 1;
     }
-    None
+    // A last paragraph without a line end after it.
+    if !head.name.is_empty() {
+        head.range.end = part.end;
+        heads.push(head);
+    }
+    heads
 }
 
 fn package(paragraph: &str, archive: &str) -> Option<Package> {
@@ -230,4 +292,30 @@ fn package(paragraph: &str, archive: &str) -> Option<Package> {
         replaces: flat("Replaces"),
         provides: fields.get("Provides").map(|value| provides(value)).unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_longer_than_a_piece_lose_no_paragraph() {
+        let mut text = String::new();
+        let mut count = 0;
+        while text.len() < 2 * PIECE + PIECE / 2 {
+            text.push_str(&format!(
+                "Package: p{count}\nVersion: 1\nArchitecture: all\nPriority: {}\nProvides: v{count} (= 2)\n\
+                 Description: x\n Package: not this one\nFilename: p\nSize: 1\nSHA256: 0\n\n",
+                if count % 1000 == 0 { "required" } else { "optional" }
+            ));
+            count += 1;
+        }
+        for text in [text.as_str(), text.trim_end()] {
+            let index = Index::new(vec![List { archive: "file:/a".into(), text: text.into() }]);
+            assert_eq!(index.names().count(), count);
+            assert!((0..count).all(|number| index.versions(&format!("p{number}")).len() == 1));
+            assert_eq!(index.providers(&format!("v{}", count - 1)), [format!("p{}", count - 1)]);
+            assert_eq!(index.base.len(), count.div_ceil(1000));
+        }
+    }
 }

@@ -6,11 +6,12 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use super::ahead::{Ahead, WORTH};
 use super::configure::{self, Quiet};
 use super::deb::{Control, Deb};
 use super::dpkg_database::Database;
@@ -27,6 +28,9 @@ const DOWNLOADS: usize = 8;
 
 /// Links of the tree's top that lead into `/usr`.
 const MERGED: [&str; 3] = ["bin", "lib", "sbin"];
+
+/// How long to wait for another archive to arrive.
+const ARRIVAL: Duration = Duration::from_millis(50);
 
 type Arrival = Result<usize, DistroError>;
 
@@ -108,17 +112,43 @@ impl Work<'_> {
         self.merge_usr()?;
         let mut unpacker = Unpacker::new(self.root, &self.choice.packages);
         let (first, second) = self.choice.packages.split_at(self.choice.base);
-        let mut unpacked = self.parallel(base, first.len(), |at, bytes| Ok((at, unpacker.unpack(at, bytes)?)))?;
+        let mut unpacked = self.parallel(base, first.len(), |at, bytes| Ok((at, unpacker.unpack(at, bytes, None)?)))?;
         unpacked.sort_by_key(|(at, _)| *at);
         let database = Database::open(self.root)?;
         database.add_unpacked(&unpacked, &unpacker.finish()?)?;
         clock.lap("base: download and unpack");
         let quiet = Quiet::new(self.root)?;
-        self.settle(&unpacked, first)?;
-        clock.lap("base: configure");
-        let mut controls = self.parallel(rest, second.len(), |at, bytes| {
-            Ok((at, Deb::new(&self.choice.packages[at].url, bytes)?.control()?))
+        let ahead = Ahead::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| self.decompress(&ahead));
+            let outcome = self
+                .settle(&unpacked, first)
+                .map(|()| clock.lap("base: configure"))
+                .and_then(|()| self.unpack_rest(rest, &mut unpacker, &database, &ahead, &clock));
+            if outcome.is_err() {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+            ahead.stop();
+            outcome
         })?;
+        configure::configure(self.root, &second.iter().collect::<Vec<_>>(), self.events)?;
+        drop(quiet);
+        clock.lap("rest: configure");
+        self.finish(&database)
+    }
+
+    /// Runs the `preinst` scripts of what is not in the base, unpacks it and records it.
+    fn unpack_rest(
+        &self,
+        rest: &Receiver<Arrival>,
+        unpacker: &mut Unpacker<'_>,
+        database: &Database,
+        ahead: &Ahead,
+        clock: &Clock<'_>,
+    ) -> Result<(), DistroError> {
+        let count = self.choice.packages.len() - self.choice.base;
+        let mut controls = self
+            .parallel(rest, count, |at, bytes| Ok((at, Deb::new(&self.choice.packages[at].url, bytes)?.control()?)))?;
         controls.sort_by_key(|(at, _)| *at);
         for (_, control) in &controls {
             database.add_control(control)?;
@@ -126,19 +156,49 @@ impl Work<'_> {
         clock.lap("rest: download");
         self.preinst(controls.iter().map(|(at, control)| (*at, control)))?;
         clock.lap("rest: preinst");
+        ahead.stop();
         unpacker.read_diversions();
         let (sender, again) = unbounded();
-        for at in self.download_order().into_iter().filter(|at| *at >= self.choice.base) {
+        for at in self.rest_order() {
             let _ = sender.send(Ok(at));
         }
-        let mut unpacked = self.parallel(&again, second.len(), |at, bytes| Ok((at, unpacker.unpack(at, bytes)?)))?;
+        let unpack = |at, bytes: &[u8]| Ok((at, unpacker.unpack(at, bytes, ahead.take(at))?));
+        let mut unpacked = self.parallel(&again, count, unpack)?;
         unpacked.sort_by_key(|(at, _)| *at);
         database.add_unpacked(&unpacked, &unpacker.finish()?)?;
         clock.lap("rest: unpack");
-        configure::configure(self.root, &second.iter().collect::<Vec<_>>(), self.events)?;
-        drop(quiet);
-        clock.lap("rest: configure");
-        self.finish(&database)
+        Ok(())
+    }
+
+    /// What is not in the base, the largest first.
+    fn rest_order(&self) -> Vec<usize> {
+        self.download_order().into_iter().filter(|at| *at >= self.choice.base).collect()
+    }
+
+    /// Decompresses what is large and has arrived, beside the base's configuration.
+    fn decompress(&self, ahead: &Ahead) {
+        let folder = self.root.parent().unwrap_or(self.root);
+        let mut order = self.rest_order();
+        order.retain(|at| self.choice.packages[*at].size >= WORTH);
+        let mut ready = 0;
+        while ahead.goes_on() && !self.stop.load(Ordering::Relaxed) && Ahead::has_room(ready) {
+            let here = |at: &usize| self.apt.store.has_package(&self.choice.packages[*at].sha256);
+            let Some(next) = order.iter().position(here) else {
+                if order.is_empty() {
+                    return;
+                }
+                std::thread::sleep(ARRIVAL);
+                continue;
+            };
+            let at = order.remove(next);
+            ready += ahead.prepare(at, folder, &self.stop, |sink| {
+                let url = &self.choice.packages[at].url;
+                let Ok(bytes) = self.bytes(at) else { return };
+                if let Ok(mut data) = Deb::new(url, &bytes).and_then(|deb| deb.data()) {
+                    let _ = sink(&mut data);
+                }
+            });
+        }
     }
 
     /// Runs the base's scripts.

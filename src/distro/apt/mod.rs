@@ -4,6 +4,7 @@
 //! [`index`], [`resolve`]), unpacked in process ([`deb`], [`unpack`], [`dpkg_database`]) and configured by the image's own dpkg
 //! ([`configure`]); later packages through the image's own apt-get ([`packages`]). Not here: what the packages are for.
 
+pub mod ahead;
 pub mod configure;
 pub mod control;
 pub mod deb;

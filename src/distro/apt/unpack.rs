@@ -5,7 +5,8 @@
 //! Not here: the database's form (`dpkg_database`), scripts (`configure`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -66,11 +67,12 @@ impl<'a> Unpacker<'a> {
         }
     }
 
-    /// Unpacks the package at `position`, whose archive is `bytes`.
+    /// Unpacks the package at `position`, whose archive is `bytes`; its data is read from `plain` when that is there, which holds
+    /// it decompressed.
     ///
     /// # Errors
     /// When the archive is damaged, two packages have the same file, or the tree cannot be written.
-    pub fn unpack(&self, position: usize, bytes: &[u8]) -> Result<Unpacked, DistroError> {
+    pub fn unpack(&self, position: usize, bytes: &[u8], plain: Option<File>) -> Result<Unpacked, DistroError> {
         let package = &self.packages[position];
         let deb = Deb::new(&package.url, bytes)?;
         let control = deb.control()?;
@@ -81,7 +83,11 @@ impl<'a> Unpacker<'a> {
             reason: format!("its data cannot be unpacked: {error}"),
         };
         let tree = Tree::open(&self.root).map_err(|source| self.file("open the tree", "", source))?;
-        let mut archive = tar::Archive::new(deb.data()?);
+        let data: Box<dyn Read + '_> = match plain {
+            Some(file) => Box::new(BufReader::with_capacity(1 << 18, file)),
+            None => deb.data()?,
+        };
+        let mut archive = tar::Archive::new(data);
         let (mut paths, mut digests) = (Vec::new(), Vec::new());
         for entry in archive.entries().map_err(damaged)? {
             let mut entry = entry.map_err(damaged)?;
@@ -311,7 +317,7 @@ mod tests {
                 Entry::File("./usr/share/a/data", 0o644, "d"),
             ],
         );
-        let unpacked = unpacker.unpack(0, &bytes).unwrap();
+        let unpacked = unpacker.unpack(0, &bytes, None).unwrap();
         assert_eq!(unpacked.conffiles, [("/etc/a.conf".to_owned(), "9dd4e461268c8034f5c8564e155c67a6".to_owned())]);
         assert_eq!(unpacked.paths[..3], ["/.", "/etc", "/etc/a.conf"]);
         let lost = unpacker.finish().unwrap();
@@ -346,7 +352,7 @@ mod tests {
         let packages = [package("a", ""), package("b", ""), package("c", "")];
         let unpacker = Unpacker::new(&root, &packages);
         for (position, path) in ["./evil/file", "./up/file", "./../outside/file"].into_iter().enumerate() {
-            let _ = unpacker.unpack(position, &deb(&control("a"), &[], &[Entry::File(path, 0o644, "x")]));
+            let _ = unpacker.unpack(position, &deb(&control("a"), &[], &[Entry::File(path, 0o644, "x")]), None);
         }
         assert_eq!(top.join("outside").read_dir_utf8().unwrap().count(), 0);
     }
@@ -362,8 +368,8 @@ mod tests {
                 deb(&control("a"), &[], &[Entry::File("./f", 0o644, "from a")]),
                 deb(&control("b"), &[], &[Entry::File("./f", 0o644, "from b")]),
             ];
-            unpacker.unpack(order[0], &debs[order[0]]).unwrap();
-            let second = unpacker.unpack(order[1], &debs[order[1]]);
+            unpacker.unpack(order[0], &debs[order[0]], None).unwrap();
+            let second = unpacker.unpack(order[1], &debs[order[1]], None);
             if replaces.is_empty() {
                 let error = second.unwrap_err().to_string();
                 assert!(error.contains("/f is in a and in b"), "{error}");
@@ -385,7 +391,9 @@ mod tests {
         unpacker.read_diversions();
         for position in [0, 1] {
             let text = ["dash", "other"][position];
-            unpacker.unpack(position, &deb(&control(text), &[], &[Entry::File("./bin/sh", 0o755, text)])).unwrap();
+            unpacker
+                .unpack(position, &deb(&control(text), &[], &[Entry::File("./bin/sh", 0o755, text)]), None)
+                .unwrap();
         }
         assert_eq!(std::fs::read_to_string(root.join("bin/sh")).unwrap(), "dash");
         assert_eq!(std::fs::read_to_string(root.join("bin/sh.distrib")).unwrap(), "other");
@@ -398,7 +406,7 @@ mod tests {
         let unpacker = Unpacker::new(Utf8Path::from_path(folder.path()).unwrap(), &packages);
         let whole = deb(&control("a"), &[], &[Entry::File("./f", 0o644, "x")]);
         for length in [0, 20, 90, whole.len() - 8] {
-            let error = unpacker.unpack(0, &whole[..length]).unwrap_err().to_string();
+            let error = unpacker.unpack(0, &whole[..length], None).unwrap_err().to_string();
             assert!(error.contains("file:/a.deb"), "{error}");
         }
     }
