@@ -39,7 +39,8 @@ impl Overlay {
         }
         let mut options = format!("lowerdir={}", std::mem::take(&mut names).join(":"));
         if let Some(Upper { layer, scratch }) = upper {
-            options.push_str(&format!(",upperdir={layer},workdir={scratch}"));
+            // `volatile`: unmounting must not write everything to disk; what is half-written when the machine stops is not used.
+            options.push_str(&format!(",upperdir={layer},workdir={scratch},volatile"));
         }
         // index and redirect_dir tie a layer to the very folders below it; layers here are moved and shared.
         options.push_str(",index=off,redirect_dir=off,metacopy=off,xino=off");
