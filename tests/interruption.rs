@@ -33,15 +33,31 @@ fn processes_of(store: &Path) -> Vec<String> {
     found
 }
 
-fn start(sandbox: &Sandbox, store: &Path) -> Child {
-    kiln(&["build", "-o", "image", "--no-cache", "vm", "debian-minimal"])
-        .current_dir(sandbox.path())
-        .env("KILN_STORE", store)
-        .env("DIB_RELEASE", "bookworm")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+/// `debian-minimal vm` with this store, in the background.
+fn start(sandbox: &Sandbox, store: &Path, words: &[&str]) -> Child {
+    command(sandbox, store, words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn command(sandbox: &Sandbox, store: &Path, words: &[&str]) -> Command {
+    let mut all = vec!["build", "-o", "image", "vm", "debian-minimal"];
+    all.extend(words);
+    let mut command = kiln(&all);
+    command.current_dir(sandbox.path()).env("KILN_STORE", store).env("DIB_RELEASE", "bookworm");
+    command
+}
+
+/// Builds to the end.
+fn succeed(sandbox: &Sandbox, store: &Path) -> Duration {
+    let begun = Instant::now();
+    let output = command(sandbox, store, &[]).output().unwrap();
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    begun.elapsed()
+}
+
+/// A moment between 0 and `end`, another one each time.
+fn moment(end: Duration) -> Duration {
+    let seed = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
+    end.mul_f64((seed % 1000) as f64 / 1000.0)
 }
 
 fn gone(store: &Path) {
@@ -74,30 +90,42 @@ fn a_killed_build_leaves_no_process_mount_or_loop_device_and_the_next_one_succee
     let sandbox = Sandbox::new();
     let store = own_store(&sandbox);
     let before = host_view();
-    // Moments from the first request to the packages' scripts, not the same ones each time.
-    let seed = fs::metadata("/proc/self").unwrap().modified().unwrap().elapsed().unwrap_or_default().subsec_nanos();
-    for moment in 0..10_u64 {
-        let milliseconds = 50 + moment * 1300 + u64::from(seed) % 997;
-        let mut child = start(&sandbox, &store);
-        sleep(Duration::from_millis(milliseconds));
-        assert_eq!(host_view(), before, "the host sees the build after {milliseconds} ms");
+    let kill = |words: &[&str], after: Duration| {
+        let mut child = start(&sandbox, &store, words);
+        sleep(after);
+        assert_eq!(host_view(), before, "the host sees the build after {after:?}");
         // SIGKILL: nothing can be cleaned up by the program itself.
         child.kill().unwrap();
         child.wait().unwrap();
         gone(&store);
-        assert_eq!(host_view(), before, "left behind after {milliseconds} ms");
+        assert_eq!(host_view(), before, "left behind after {after:?}");
+    };
+    // While packages are fetched, unpacked and configured.
+    for _ in 0..5 {
+        kill(&["--no-cache"], moment(Duration::from_secs(20)));
         assert!(!sandbox.path().join("image.qcow2").exists());
     }
-    let output = kiln(&["build", "-o", "image", "vm", "debian-minimal"])
-        .current_dir(sandbox.path())
-        .env("KILN_STORE", &store)
-        .env("DIB_RELEASE", "bookworm")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    succeed(&sandbox, &store);
+    clean(&sandbox, &store);
+    // While layers are mounted, the disk is written and compressed, and the artifact is placed: the steps are in the store now.
+    let whole = succeed(&sandbox, &store);
+    let image = std::fs::metadata(sandbox.path().join("image.qcow2")).unwrap().len();
+    for _ in 0..5 {
+        kill(&[], moment(whole));
+        let now = std::fs::metadata(sandbox.path().join("image.qcow2")).unwrap().len();
+        assert_eq!(now, image, "a reader saw half an image");
+    }
+    succeed(&sandbox, &store);
+    clean(&sandbox, &store);
+}
+
+/// Nothing of any build is left but the image and the store.
+fn clean(sandbox: &Sandbox, store: &Path) {
     assert_eq!(fs::read_dir(store.join("work")).unwrap().count(), 0, "work folders are left");
-    let names: Vec<_> = fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(!names.iter().any(|name| name.to_string_lossy().contains("partial")), "{names:?}");
+    let mut names: Vec<_> =
+        fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["image.qcow2", "store"]);
 }
 
 #[test]
@@ -106,7 +134,7 @@ fn a_signal_ends_a_build_at_once_and_cleanly() {
     let sandbox = Sandbox::new();
     let store = own_store(&sandbox);
     for (signal, status) in [("INT", 130), ("TERM", 143)] {
-        let mut child = start(&sandbox, &store);
+        let mut child = start(&sandbox, &store, &["--no-cache"]);
         sleep(Duration::from_secs(5));
         let begun = Instant::now();
         Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();

@@ -76,7 +76,12 @@ fn imports_point_one_way() {
     for file in found {
         let below = file.strip_prefix(&source).unwrap();
         let room = below.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned();
-        let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else { continue };
+        if ["lib", "main", "bin"].contains(&room.as_str()) {
+            continue;
+        }
+        let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+            panic!("{} is in no known room: say here what it may import", below.display())
+        };
         for used in named(&fs::read_to_string(&file).unwrap()) {
             let is_room = ROOMS.iter().any(|(name, _)| *name == used);
             if is_room && used != room && !allowed.contains(&used.as_str()) && !VALUES.contains(&used.as_str()) {
@@ -99,7 +104,7 @@ fn only_the_screen_and_the_words_print() {
         }
         let text = fs::read_to_string(&file).unwrap();
         let text = text.split("#[cfg(test)]").next().unwrap();
-        assert!(!text.contains("println!(") && !text.contains("eprintln!("), "{below} prints");
+        assert!(!text.contains("print!(") && !text.contains("println!("), "{below} prints");
     }
 }
 
