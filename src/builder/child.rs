@@ -57,7 +57,10 @@ fn run(site: &Site, events: &Events) -> Result<(), Failure> {
         let (theirs, ours) = (plan.version, crate::plan::VERSION);
         return Err(failed(format!("the plan has format version {theirs}, this kiln knows version {ours}")));
     }
-    init::become_builder().map_err(|error| failed(format!("cannot isolate the build: {error}")))?;
+    let warning = init::become_builder().map_err(|error| failed(format!("cannot isolate the build: {error}")))?;
+    if let Some(warning) = warning {
+        events.warn(warning);
+    }
     spine::bake(&plan, site, events)
 }
 

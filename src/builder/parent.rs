@@ -10,8 +10,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -64,8 +62,11 @@ pub fn build(plan: &Plan, settings: &Settings, events: &Events) -> Outcome {
 fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome, String> {
     let parent = settings.store.join("work");
     let swept = work_folder::sweep(&parent);
-    if swept > 0 {
-        events.info(format!("removed what {swept} interrupted builds left behind"));
+    if swept.removed > 0 {
+        events.info(format!("removed what {} interrupted builds left behind", swept.removed));
+    }
+    for left in swept.left {
+        events.warn(left);
     }
     let work = work_folder::WorkFolder::create(&parent)
         .map_err(|error| format!("cannot make a work folder in {parent}: {error}; name another place with --store"))?;
@@ -91,7 +92,9 @@ fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome,
         Ok((Ended::BySignal(signal), _)) => Ok(Outcome::Interrupted { signal }),
         Err(message) => Err(message),
     };
-    work.remove();
+    if let Some(left) = work.remove() {
+        events.warn(left);
+    }
     placed
 }
 
@@ -128,11 +131,12 @@ fn supervise(
     let Pipes { plan: mut plan_pipe, events: event_pipe, complaints } = pipes;
     let interrupted = Arc::new(AtomicI32::new(0));
     let handle = signals.handle();
-    let (flag, id) = (Arc::clone(&interrupted), builder.id());
+    let flag = Arc::clone(&interrupted);
+    let killer = builder.killer().map_err(failed("cannot get hold of the builder"))?;
     let listener = thread::spawn(move || {
         for signal in &mut signals {
             flag.store(signal, Ordering::SeqCst);
-            let _ = kill(Pid::from_raw(id.cast_signed()), Signal::SIGKILL);
+            killer.kill();
         }
     });
     let mut told = Told::default();

@@ -9,6 +9,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::FormatError;
 use crate::plan::Output;
+use crate::sandbox::host;
 
 /// Fails when an output's format is unknown, its folder is missing or not writable, its path is a folder, or two outputs
 /// share a path.
@@ -38,9 +39,7 @@ pub fn check_outputs(outputs: &[Output]) -> Result<(), FormatError> {
 /// be made in an existing folder.
 pub fn free_space(path: &Utf8Path) -> Result<u64, FormatError> {
     let existing = if path.exists() { path.to_owned() } else { folder(path) };
-    let facts = rustix::fs::statvfs(existing.as_std_path())
-        .map_err(|error| FormatError::io("find the free space of", &existing)(error.into()))?;
-    Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+    host::free_space(&existing).map_err(FormatError::io("find the free space of", &existing))
 }
 
 fn folder(path: &Utf8Path) -> Utf8PathBuf {

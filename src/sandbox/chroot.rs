@@ -1,17 +1,17 @@
-//! What a command inside the image sees: its own mounts, no network unless granted.
+//! What a command inside the image sees: its own mounts and processes, no network unless granted.
 //!
-//! In: the root tree, binds, a wish for the network. Out: a [`Setup`] that runs in the forked child before it executes.
-//! The mounts live in the child's own mount namespace and end with it. Not here: starting the command (`command`).
+//! In: the root tree, binds, a wish for the network. Out: a [`Setup`] for the forked child. The mounts live in the command's own
+//! mount namespace and end with it; the kernel's settings are shown, but cannot be changed. This keeps honest commands from
+//! touching the host by accident; a hostile one has root's capabilities. Not here: entering it (`setup`), starting (`command`).
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::io;
-use std::os::unix::process::CommandExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::{Mode, umask};
+use nix::mount::MsFlags;
+use nix::sched::CloneFlags;
+
+use super::setup::{Setup, Step};
 
 /// A root tree to run commands in.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl Chroot {
         steps.push(Step::mount(Some(c"sysfs"), inside("sys")?, Some(c"sysfs"), read_only));
         steps.push(Step::mount(Some(c"tmpfs"), inside("dev")?, Some(c"tmpfs"), hidden));
         for node in ["null", "zero", "full", "random", "urandom", "tty"] {
-            steps.push(Step::File(inside(&format!("dev/{node}"))?));
+            steps.push(Step::File(inside(&format!("dev/{node}"))?, Vec::new()));
             let from = c_string(&format!("/dev/{node}"))?;
             steps.push(Step::mount(Some(&from), inside(&format!("dev/{node}"))?, None, MsFlags::MS_BIND));
         }
@@ -82,6 +82,15 @@ impl Chroot {
         ] {
             steps.push(Step::Symlink(to.to_owned(), inside(&format!("dev/{link}"))?));
         }
+        // Without these a `sysctl --system` in a package's script would change the host.
+        for settings in ["proc/sys", "proc/bus", "proc/fs", "proc/irq"] {
+            let at = inside(settings)?;
+            steps.push(Step::mount(Some(&at), at.clone(), None, MsFlags::MS_BIND).optional());
+            let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | read_only;
+            steps.push(Step::mount(None, at, None, flags).optional());
+        }
+        let null = inside("dev/null")?;
+        steps.push(Step::mount(Some(&null), inside("proc/sysrq-trigger")?, None, MsFlags::MS_BIND).optional());
         for bind in &self.binds {
             let (from, at) = (c_string(bind.from.as_str())?, inside(bind.inside.as_str())?);
             steps.push(Step::mount(Some(&from), at.clone(), None, MsFlags::MS_BIND));
@@ -90,61 +99,63 @@ impl Chroot {
                 steps.push(Step::mount(None, at, None, flags));
             }
         }
+        let mut setup = Setup::host();
+        setup.namespaces = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
         if self.network {
-            steps.extend(self.name_servers()?);
+            let (more, placeholder) = self.name_servers()?;
+            steps.extend(more);
+            setup.placeholder = placeholder;
+        } else {
+            setup.namespaces |= CloneFlags::CLONE_NEWNET;
         }
-        let mut namespaces = CloneFlags::CLONE_NEWNS;
-        if !self.network {
-            namespaces |= CloneFlags::CLONE_NEWNET;
-        }
-        Ok(Setup { namespaces, steps, root: Some(c_string(self.root.as_str())?), directory: None })
+        setup.steps = steps;
+        setup.root = Some(c_string(self.root.as_str())?);
+        Ok(setup)
     }
 
-    /// Shows the host's resolv.conf in the image without writing to it: over the file that is there, else in a copy of
-    /// `/etc`'s place on a tmpfs is not possible, so an absent file means a mount over an empty one made for the purpose.
-    fn name_servers(&self) -> io::Result<Vec<Step>> {
-        let host = Utf8Path::new("/etc/resolv.conf");
+    /// Shows a copy of the host's `/etc/resolv.conf` at the image's: a command may write to it, and neither host nor image
+    /// notice. An image without the file gets an empty one to mount over, which is returned too.
+    fn name_servers(&self) -> io::Result<(Vec<Step>, Option<Utf8PathBuf>)> {
         let image = self.root.join("etc/resolv.conf");
-        if !host.exists() {
-            return Ok(Vec::new());
+        let none = Ok((Vec::new(), None));
+        let Ok(servers) = std::fs::read("/etc/resolv.conf") else { return none };
+        if let Ok(to) = image.read_link_utf8() {
+            let to = normal(&Utf8Path::new("/etc").join(to));
+            return match to.strip_prefix("/run") {
+                Ok(below_run) => Ok((self.below_run(below_run, servers)?, None)),
+                Err(_) => none,
+            };
         }
-        // A link (systemd-resolved) leads to /run, which is empty here: a tmpfs there holds the file for this command.
-        let at = match image.read_link_utf8() {
-            Ok(to) => {
-                let to = if to.is_absolute() { to } else { Utf8Path::new("/etc").join(to) };
-                let Some(below_run) = normal(&to).strip_prefix("/run").ok().map(Utf8Path::to_owned) else {
-                    return Ok(Vec::new());
-                };
-                let run = self.root.join("run");
-                let file = run.join(&below_run);
-                let mut steps = vec![Step::mount(
-                    Some(c"tmpfs"),
-                    c_string(run.as_str())?,
-                    Some(c"tmpfs"),
-                    MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-                )];
-                let mut parents: Vec<&Utf8Path> =
-                    file.ancestors().skip(1).take_while(|parent| *parent != run.as_path()).collect();
-                parents.reverse();
-                for parent in parents {
-                    steps.push(Step::Directory(c_string(parent.as_str())?));
-                }
-                steps.push(Step::File(c_string(file.as_str())?));
-                steps.push(Step::mount(
-                    Some(&c_string(host.as_str())?),
-                    c_string(file.as_str())?,
-                    None,
-                    MsFlags::MS_BIND,
-                ));
-                return Ok(steps);
-            }
-            Err(_) => image,
+        let made = match std::fs::File::create_new(&image) {
+            Ok(_) => Some(image.clone()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return none,
+            Err(error) => return Err(error),
         };
-        let mut steps = Vec::new();
-        if !at.exists() {
-            steps.push(Step::File(c_string(at.as_str())?));
+        // The copy lies on the command's own /dev; its name there goes, the mount stays.
+        let copy = c_string(self.root.join("dev/.resolv.conf").as_str())?;
+        let steps = vec![
+            Step::File(copy.clone(), servers),
+            Step::mount(Some(&copy), c_string(image.as_str())?, None, MsFlags::MS_BIND),
+            Step::Unlink(copy),
+        ];
+        Ok((steps, made))
+    }
+
+    /// The name servers where a link (systemd-resolved's) leads: `/run` has nothing of the kind in an image, so a tmpfs there
+    /// holds the file for this command.
+    fn below_run(&self, below_run: &Utf8Path, servers: Vec<u8>) -> io::Result<Vec<Step>> {
+        let run = self.root.join("run");
+        let file = run.join(below_run);
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        let mut steps = vec![Step::mount(Some(c"tmpfs"), c_string(run.as_str())?, Some(c"tmpfs"), flags)];
+        let mut parents: Vec<&Utf8Path> =
+            file.ancestors().skip(1).take_while(|parent| *parent != run.as_path()).collect();
+        parents.reverse();
+        for parent in parents {
+            steps.push(Step::Directory(c_string(parent.as_str())?));
         }
-        steps.push(Step::mount(Some(&c_string(host.as_str())?), c_string(at.as_str())?, None, MsFlags::MS_BIND));
+        steps.push(Step::File(c_string(file.as_str())?, servers));
         Ok(steps)
     }
 }
@@ -167,93 +178,110 @@ fn c_string(text: &str) -> io::Result<CString> {
     CString::new(text).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("`{text:?}` holds a NUL byte")))
 }
 
-/// What the forked child does before it executes. Holds only prepared strings: the child must not allocate.
-#[derive(Clone, Debug)]
-pub(super) struct Setup {
-    namespaces: CloneFlags,
-    steps: Vec<Step>,
-    root: Option<CString>,
-    directory: Option<CString>,
-}
+#[cfg(test)]
+mod tests {
+    use std::fs;
 
-#[derive(Clone, Debug)]
-enum Step {
-    Mount { from: Option<CString>, at: CString, kind: Option<CString>, flags: MsFlags, data: Option<CString> },
-    Directory(CString),
-    File(CString),
-    Symlink(CString, CString),
-}
+    use super::*;
+    use crate::event::Events;
+    use crate::sandbox::command::Command;
 
-impl Step {
-    fn mount(from: Option<&CStr>, at: CString, kind: Option<&CStr>, flags: MsFlags) -> Self {
-        Self::Mount { from: from.map(CStr::to_owned), at, kind: kind.map(CStr::to_owned), flags, data: None }
+    /// A tree that borrows the host's `/usr`; nothing when the test may not make one.
+    fn tree() -> Option<(tempfile::TempDir, Chroot)> {
+        if !nix::unistd::geteuid().is_root() || !Utf8Path::new("/bin").is_symlink() {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap().to_owned();
+        for name in ["usr", "proc", "sys", "dev", "etc", "run", "tmp"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        for name in ["bin", "sbin", "lib", "lib64"] {
+            std::os::unix::fs::symlink(format!("usr/{name}"), root.join(name)).unwrap();
+        }
+        let chroot = Chroot::new(&root).with_bind(Utf8Path::new("/usr"), Utf8Path::new("/usr"), true);
+        Some((folder, chroot))
     }
 
-    fn with_data(mut self, options: &CStr) -> Self {
-        if let Self::Mount { data, .. } = &mut self {
-            *data = Some(options.to_owned());
-        }
-        self
+    fn shell(chroot: &Chroot, script: &str) -> (i32, String) {
+        let output = Command::new(["/bin/sh", "-c", script]).inside(chroot).run(&Events::none()).unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status, String::from_utf8_lossy(&said).into_owned())
     }
 
-    fn carry_out(&self) -> nix::Result<()> {
-        match self {
-            Self::Mount { from, at, kind, flags, data } => {
-                mount(from.as_deref(), at.as_c_str(), kind.as_deref(), *flags, data.as_deref())
-            }
-            Self::Directory(path) => match nix::unistd::mkdir(path.as_c_str(), Mode::from_bits_truncate(0o755)) {
-                Err(nix::Error::EEXIST) => Ok(()),
-                other => other,
-            },
-            Self::File(path) => {
-                let flags = nix::fcntl::OFlag::O_CREAT | nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_WRONLY;
-                nix::fcntl::open(path.as_c_str(), flags, Mode::from_bits_truncate(0o644)).map(drop)
-            }
-            Self::Symlink(to, path) => nix::unistd::symlinkat(to.as_c_str(), nix::fcntl::AT_FDCWD, path.as_c_str()),
-        }
-    }
-}
+    #[test]
+    fn a_command_writes_its_own_copy_of_the_name_servers() {
+        let Some((_folder, chroot)) = tree() else { return };
+        let chroot = chroot.with_network();
+        let before = fs::read("/etc/resolv.conf").unwrap();
+        // Appended, so that a failing test does no harm: a line of comment.
+        let script =
+            "cmp /etc/resolv.conf /etc/host && echo '# kiln test' >> /etc/resolv.conf && tail -n 1 /etc/resolv.conf";
+        fs::write(chroot.root().join("etc/host"), &before).unwrap();
+        assert_eq!(shell(&chroot, script), (0, "# kiln test\n".to_owned()));
+        assert_eq!(fs::read("/etc/resolv.conf").unwrap(), before);
+        assert!(!chroot.root().join("etc/resolv.conf").exists(), "an empty file was left in the image");
 
-impl Setup {
-    /// No other world: only the habits that every command gets.
-    pub(super) fn host() -> Self {
-        Self { namespaces: CloneFlags::empty(), steps: Vec::new(), root: None, directory: None }
+        fs::write(chroot.root().join("etc/resolv.conf"), "").unwrap();
+        assert_eq!(shell(&chroot, script).0, 0);
+        assert_eq!(fs::read(chroot.root().join("etc/resolv.conf")).unwrap(), b"", "the image's own file must stay");
+        assert!(!chroot.root().join("dev/.resolv.conf").exists());
     }
 
-    pub(super) fn in_directory(mut self, directory: Option<&Utf8Path>) -> Self {
-        if self.root.is_some() {
-            self.directory = directory.and_then(|path| CString::new(path.as_str()).ok());
-        }
-        self
+    #[test]
+    fn name_servers_are_found_behind_a_link_into_run() {
+        let Some((_folder, chroot)) = tree() else { return };
+        let chroot = chroot.with_network();
+        let link = chroot.root().join("etc/resolv.conf");
+        std::os::unix::fs::symlink("../run/systemd/resolve/stub-resolv.conf", &link).unwrap();
+        fs::write(chroot.root().join("etc/host"), fs::read("/etc/resolv.conf").unwrap()).unwrap();
+        let script = "cmp /etc/resolv.conf /etc/host && echo '# kiln test' >> /etc/resolv.conf";
+        assert_eq!(shell(&chroot, script), (0, String::new()));
+        assert_eq!(fs::read_dir(chroot.root().join("run")).unwrap().count(), 0);
     }
 
-    /// Makes `command` do all this between fork and exec.
-    pub(super) fn attach(&self, command: &mut std::process::Command) {
-        let setup = self.clone();
-        // SAFETY: between fork and exec the closure makes system calls only, on strings prepared above.
-        #[expect(unsafe_code, reason = "pre_exec is how a child enters its namespaces")]
-        unsafe {
-            command.pre_exec(move || setup.enter().map_err(io::Error::from));
+    #[test]
+    fn kernel_settings_can_be_read_but_not_written() {
+        let Some((_folder, chroot)) = tree() else { return };
+        let path = "/proc/sys/kernel/printk_ratelimit";
+        let value = fs::read_to_string(path).unwrap();
+        assert_eq!(shell(&chroot, &format!("cat {path}")), (0, value));
+        // The value it has anyway.
+        assert_ne!(shell(&chroot, &format!("v=$(cat {path}); echo $v > {path}")).0, 0);
+        if Utf8Path::new("/proc/sysrq-trigger").exists() {
+            assert_eq!(shell(&chroot, "test /proc/sysrq-trigger -ef /dev/null").0, 0);
         }
     }
 
-    fn enter(&self) -> nix::Result<()> {
-        // Its own group: a time limit and an interrupt kill all of it.
-        nix::unistd::setsid()?;
-        umask(Mode::from_bits_truncate(0o022));
-        // Some tools close every possible descriptor; container hosts allow a billion of them.
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-        setrlimit(Resource::RLIMIT_NOFILE, hard.min(1024), hard)?;
-        if !self.namespaces.is_empty() {
-            unshare(self.namespaces)?;
-        }
-        for step in &self.steps {
-            step.carry_out()?;
-        }
-        if let Some(root) = &self.root {
-            nix::unistd::chroot(root.as_c_str())?;
-            nix::unistd::chdir(self.directory.as_deref().unwrap_or(c"/"))?;
-        }
-        Ok(())
+    #[test]
+    fn a_command_sees_only_the_processes_it_started() {
+        let Some((_folder, chroot)) = tree() else { return };
+        assert_eq!(shell(&chroot, "echo $$; ls -d /proc/[0-9]* | wc -l"), (0, "2\n4\n".to_owned()));
+    }
+
+    #[test]
+    fn the_status_and_the_signal_of_a_command_come_through() {
+        let Some((_folder, chroot)) = tree() else { return };
+        assert_eq!(shell(&chroot, "exit 3").0, 3);
+        assert_eq!(shell(&chroot, "kill -TERM $$").0, 128 + 15);
+        assert_eq!(shell(&chroot, "trap '' TERM; kill 0; exit 4").0, 4);
+        let error = Command::new(["/no/such"]).inside(&chroot).run(&Events::none()).unwrap_err();
+        assert!(error.to_string().contains("cannot start `/no/such`"), "{error}");
+    }
+
+    #[test]
+    fn last_lines_of_a_helper_that_outlives_the_command_arrive() {
+        let Some((_folder, chroot)) = tree() else { return };
+        assert_eq!(shell(&chroot, "(sleep 0.05; echo late) & echo early"), (0, "early\nlate\n".to_owned()));
+    }
+
+    #[test]
+    fn a_daemon_in_a_session_of_its_own_ends_with_the_command() {
+        let Some((_folder, chroot)) = tree() else { return };
+        let begun = std::time::Instant::now();
+        assert_eq!(shell(&chroot, "setsid sleep 54.321 & sleep 0.1; echo done"), (0, "done\n".to_owned()));
+        assert!(begun.elapsed().as_secs() < 5);
+        let alive = Command::new(["pgrep", "-f", "sleep 54.321"]).run(&Events::none()).unwrap();
+        assert_eq!((alive.status, alive.stdout), (1, Vec::new()));
     }
 }

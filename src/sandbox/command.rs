@@ -1,11 +1,13 @@
 //! Runs one command, on the host's tree or inside the image's.
 //!
 //! In: an argument list, an environment, a [`Place`]. Out: its status and output, each line also said as an event.
-//! A command inside the image gets a mount namespace of its own with `/proc`, `/sys`, `/dev` and the binds asked for: they
-//! end with the command, so the tree never carries a mount. Not here: which packages or files the command is about.
+//! A command inside the image gets mount and PID namespaces of its own with `/proc`, `/sys`, `/dev` and the binds asked for: they
+//! end with the command, so the tree never carries a mount and nothing it started stays. On the host its session is killed and
+//! what left the session is not waited for. Not here: which packages or files the command is about.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, PipeReader, Write};
+use std::fs::File;
+use std::io::{PipeReader, Seek, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +16,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::chroot::{self, Chroot};
+use super::chroot::Chroot;
+use super::lines;
+use super::setup::Setup;
 use crate::event::Events;
 
 /// How many of a command's last lines an error carries.
@@ -168,17 +172,31 @@ impl Command {
             source,
         };
         let setup = match &self.place {
-            Place::Host => chroot::Setup::host(),
+            Place::Host => Setup::host(),
             Place::Chroot(chroot) => chroot.setup().map_err(start)?,
         }
         .in_directory(self.directory.as_deref());
-        let (out_read, out_write) = std::io::pipe().map_err(start)?;
-        let (err_read, err_write) = std::io::pipe().map_err(start)?;
+        let output = self.run_in(&setup, events, start);
+        setup.tidy();
+        output
+    }
+
+    fn run_in(
+        &self,
+        setup: &Setup,
+        events: &Events,
+        start: impl Fn(std::io::Error) -> CommandError,
+    ) -> Result<Output, CommandError> {
+        let (out_read, out_write) = std::io::pipe().map_err(&start)?;
+        let (err_read, err_write) = std::io::pipe().map_err(&start)?;
+        // Its writing end closes at the command's end, which the readers notice.
+        let (ended, running) = std::io::pipe().map_err(&start)?;
         let (mut argv, directory) = (self.argv.iter(), self.directory.as_deref());
         let program = argv.next().cloned().unwrap_or_default();
+        let setup = setup.clone();
         let mut expression = duct::cmd(program, argv)
             .full_env(&self.env)
-            .stdin_bytes(self.stdin.clone())
+            .stdin_file(in_memory(&self.stdin).map_err(&start)?)
             .stdout_file(out_write)
             .stderr_file(err_write)
             .unchecked()
@@ -189,22 +207,21 @@ impl Command {
         if let (Place::Host, Some(directory)) = (&self.place, directory) {
             expression = expression.dir(directory);
         }
-        let readers = thread::scope(|scope| {
-            let handle = expression.start().map_err(start)?;
-            // The expression holds our ends of the pipes: the readers below would wait for them forever.
+        let (status, stdout, stderr) = thread::scope(|scope| {
+            let handle = expression.start().map_err(&start)?;
+            // The expression holds our ends of the pipes: the readers below would wait for them.
             drop(expression);
-            let quiet = self.quiet;
-            let out = scope.spawn(move || read_lines(out_read, events, quiet));
-            let err = scope.spawn(move || read_lines(err_read, events, false));
+            let (quiet, ended) = (self.quiet, &ended);
+            let reader = |pipe: PipeReader, quiet| scope.spawn(move || lines::read(pipe, ended, events, quiet));
+            let (out, err) = (reader(out_read, quiet), reader(err_read, false));
             let status = self.wait(&handle);
+            drop(running);
             let collect = |thread: thread::ScopedJoinHandle<'_, Vec<u8>>| thread.join().unwrap_or_default();
-            // A killed command may have left children that hold the pipes: they die with its process group.
-            for pid in handle.pids() {
-                let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-            }
-            Ok::<_, CommandError>((status?, collect(out), collect(err)))
+            let read = (collect(out), collect(err));
+            // Its children on the host; inside the image they are gone already.
+            kill_session(&handle);
+            Ok::<_, CommandError>((status?, read.0, read.1))
         })?;
-        let (status, stdout, stderr) = readers;
         Ok(Output { status, stdout, stderr })
     }
 
@@ -232,9 +249,7 @@ impl Command {
         match ended {
             Ok(Some(output)) => Ok(code(output.status)),
             Ok(None) => {
-                for pid in handle.pids() {
-                    let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-                }
+                kill_session(handle);
                 let _ = handle.wait();
                 Err(CommandError::Timeout { command: self.line(), seconds: self.timeout.unwrap_or_default().as_secs() })
             }
@@ -247,23 +262,81 @@ fn code(status: std::process::ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
-/// Reads to the end, saying each line as it comes.
-fn read_lines(pipe: PipeReader, events: &Events, quiet: bool) -> Vec<u8> {
-    let mut all = Vec::new();
-    let mut reader = BufReader::new(pipe);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-        if !quiet {
-            events.output(String::from_utf8_lossy(&line).trim_end().to_owned());
-        }
-        let _ = all.write_all(&line);
-        line.clear();
+fn kill_session(handle: &duct::Handle) {
+    for pid in handle.pids() {
+        let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
     }
-    all
+}
+
+/// Something to read that needs no thread to feed it, which a command that does not read could hold up.
+fn in_memory(bytes: &[u8]) -> std::io::Result<File> {
+    if bytes.is_empty() {
+        return File::open("/dev/null");
+    }
+    let mut file: File = rustix::fs::memfd_create("stdin", rustix::fs::MemfdFlags::CLOEXEC)?.into();
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 fn last_lines(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        Command::new(["/bin/sh", "-c", script])
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_the_pipes_does_not_keep_us() {
+        let begun = Instant::now();
+        let output = shell("setsid sleep 20 & sleep 0.1; echo out; echo err >&2").run(&Events::none()).unwrap();
+        assert_eq!((output.status, output.stdout, output.stderr), (0, b"out\n".to_vec(), b"err\n".to_vec()));
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn a_daemon_that_never_falls_silent_does_not_keep_us() {
+        let begun = Instant::now();
+        let chatter = "setsid sh -c 'for i in $(seq 300); do echo x; sleep 0.05; done' & sleep 0.1";
+        shell(chatter).run(&Events::none()).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn the_time_limit_holds_when_a_daemon_keeps_the_pipes() {
+        let begun = Instant::now();
+        let limit = Some(Duration::from_millis(300));
+        let error = shell("setsid sleep 20 & sleep 20").timeout(limit).run(&Events::none()).unwrap_err();
+        assert!(matches!(error, CommandError::Timeout { .. }), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn long_input_and_long_output_arrive_whole() {
+        let text: Vec<u8> = (0..200_000).flat_map(|number| format!("{number}\n").into_bytes()).collect();
+        let output = Command::new(["cat"]).quiet().stdin(text.clone()).run(&Events::none()).unwrap();
+        assert_eq!(output.stdout, text);
+        // One that does not read its input ends all the same.
+        assert_eq!(Command::new(["true"]).stdin(text).run(&Events::none()).unwrap().status, 0);
+    }
+
+    #[test]
+    fn each_line_is_said_once_and_the_last_needs_no_end() {
+        let said = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let heard = std::sync::Arc::clone(&said);
+        let events = Events::new(move |event| {
+            if let crate::event::Event::Output { line } = event {
+                heard.lock().unwrap().push(line);
+            }
+        });
+        shell("printf 'a\\nb'; sleep 0.1; printf 'c\\n\\nd'").run(&events).unwrap();
+        assert_eq!(*said.lock().unwrap(), ["a", "bc", "", "d"]);
+    }
 }

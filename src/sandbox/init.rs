@@ -13,11 +13,12 @@ use nix::unistd::Pid;
 
 use super::seccomp;
 
-/// Makes this process the builder it was started to be.
+/// Makes this process the builder it was started to be. Returns a warning when syncs could not be made free: that only costs
+/// time.
 ///
 /// # Errors
 /// When it is not the first process of a PID namespace (someone typed the internal verb), or the kernel refuses.
-pub fn become_builder() -> io::Result<()> {
+pub fn become_builder() -> io::Result<Option<String>> {
     if nix::unistd::getpid().as_raw() != 1 {
         return Err(io::Error::other("the builder is started by `kiln build` and by nothing else"));
     }
@@ -31,7 +32,7 @@ pub fn become_builder() -> io::Result<()> {
             close_on_exec(number);
         }
     }
-    seccomp::ignore_sync().map_err(io::Error::other)
+    Ok(seccomp::ignore_sync().err().map(|error| format!("{error}; the build only takes longer")))
 }
 
 fn close_on_exec(number: i32) {

@@ -16,6 +16,8 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 
+use super::host;
+
 /// A running builder.
 #[derive(Debug)]
 pub struct Builder(Child);
@@ -43,7 +45,7 @@ pub fn start(program: &str, arguments: &[&str], kept: &[OwnedFd]) -> io::Result<
     }
     // Only children of this thread are affected, and only until the namespace is set back below.
     let own = File::open("/proc/self/ns/pid")?;
-    unshare(CloneFlags::CLONE_NEWPID).map_err(|error| denied(error, "a PID namespace"))?;
+    unshare(CloneFlags::CLONE_NEWPID).map_err(|error| denied(error, "a PID namespace", host::is_root()))?;
     #[expect(clippy::disallowed_methods, reason = "this room starts processes; the builder is no command")]
     let mut command = std::process::Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -62,8 +64,12 @@ pub fn start(program: &str, arguments: &[&str], kept: &[OwnedFd]) -> io::Result<
     }
 }
 
-fn denied(error: nix::Error, what: &str) -> io::Error {
-    let hint = if error == nix::Error::EPERM { "; run kiln as root" } else { "" };
+fn denied(error: nix::Error, what: &str, root: bool) -> io::Error {
+    let hint = match (error, root) {
+        (nix::Error::EPERM, true) => "; this container lacks CAP_SYS_ADMIN: run it privileged",
+        (nix::Error::EPERM, false) => "; run kiln as root",
+        _ => "",
+    };
     io::Error::new(io::Error::from(error).kind(), format!("cannot make {what} for the build: {error}{hint}"))
 }
 
@@ -93,9 +99,25 @@ impl Builder {
         let _ = self.0.kill();
     }
 
-    /// Its process id, as the host sees it.
-    pub fn id(&self) -> u32 {
-        self.0.id()
+    /// A handle for another thread to kill it with. It stays good after the builder's end: it then does nothing, whoever has
+    /// the number since.
+    ///
+    /// # Errors
+    /// When descriptors run out, or the kernel (before Linux 5.3) has none for processes.
+    pub fn killer(&self) -> io::Result<Killer> {
+        let id = rustix::process::Pid::from_child(&self.0);
+        Ok(Killer(rustix::process::pidfd_open(id, rustix::process::PidfdFlags::empty())?))
+    }
+}
+
+/// Kills one builder, from any thread.
+#[derive(Debug)]
+pub struct Killer(OwnedFd);
+
+impl Killer {
+    /// Kills the builder and everything it started, if it still runs.
+    pub fn kill(&self) {
+        let _ = rustix::process::pidfd_send_signal(&self.0, rustix::process::Signal::KILL);
     }
 }
 
@@ -103,5 +125,35 @@ impl Drop for Builder {
     fn drop(&mut self) {
         self.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_this_user_can_do() {
+        let root = denied(nix::Error::EPERM, "a PID namespace", true).to_string();
+        assert!(root.contains("CAP_SYS_ADMIN") && !root.contains("as root"), "{root}");
+        let user = denied(nix::Error::EPERM, "a PID namespace", false).to_string();
+        assert!(user.contains("run kiln as root"), "{user}");
+        assert!(!denied(nix::Error::ENOSPC, "a PID namespace", true).to_string().contains("CAP_SYS_ADMIN"));
+    }
+
+    #[test]
+    fn a_killer_ends_the_builder_from_another_thread_and_is_harmless_afterwards() {
+        if !host::is_root() {
+            return;
+        }
+        let (mut builder, _pipes) = start("/bin/sleep", &["600"], &[]).unwrap();
+        let killer = builder.killer().unwrap();
+        let killer = std::thread::spawn(move || {
+            killer.kill();
+            killer
+        });
+        let status = builder.wait().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+        killer.join().unwrap().kill();
     }
 }

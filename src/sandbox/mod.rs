@@ -6,9 +6,13 @@
 pub mod child;
 pub mod chroot;
 pub mod command;
+pub mod host;
 pub mod init;
 pub mod isolation;
+mod lines;
 pub mod mount;
 pub mod overlay;
+mod pid_namespace;
 pub mod seccomp;
+mod setup;
 pub mod work_folder;

@@ -10,6 +10,9 @@ use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+/// How the temporary name of an artifact ends.
+const PARTIAL: &str = ".kiln-partial";
+
 /// A folder that belongs to one build.
 #[derive(Debug)]
 pub struct WorkFolder {
@@ -62,7 +65,8 @@ impl WorkFolder {
         self.lock.as_fd().try_clone_to_owned()
     }
 
-    /// Notes a file outside the folder that a sweep shall remove too: an artifact under its temporary name.
+    /// Notes a file outside the folder that a sweep shall remove too: an artifact under its temporary name, which ends in
+    /// `.kiln-partial`.
     ///
     /// # Errors
     /// When the note cannot be written.
@@ -76,10 +80,19 @@ impl WorkFolder {
         let _ = fs::remove_dir_all(&self.path);
     }
 
-    /// Removes the folder, what was noted, and the lock.
-    pub fn remove(self) {
-        remove(&self.path, &self.path.with_extension("lock"));
+    /// Removes the folder, what was noted, and the lock. A text says what could not be removed: it stays for the next sweep.
+    pub fn remove(self) -> Option<String> {
+        remove(&self.path, &self.path.with_extension("lock")).err()
     }
+}
+
+/// What a sweep did.
+#[derive(Clone, Debug, Default)]
+pub struct Swept {
+    /// How many builds' folders are gone.
+    pub removed: usize,
+    /// What could not be removed and why, a sentence each.
+    pub left: Vec<String>,
 }
 
 fn same_file(file: &File, path: &Utf8Path) -> bool {
@@ -89,17 +102,55 @@ fn same_file(file: &File, path: &Utf8Path) -> bool {
     }
 }
 
-fn remove(folder: &Utf8Path, lock: &Utf8Path) {
+/// The lock and the notes go last: without them no sweep would find the folder again.
+fn remove(folder: &Utf8Path, lock: &Utf8Path) -> Result<(), String> {
     for partial in fs::read_to_string(lock).unwrap_or_default().lines() {
-        let _ = fs::remove_file(partial);
+        // The file is anyone's to write to in a shared store: only what can be an artifact's temporary name is removed.
+        if partial.ends_with(PARTIAL) {
+            let _ = fs::remove_file(partial);
+        }
     }
-    let _ = fs::remove_dir_all(folder);
-    let _ = fs::remove_file(lock);
+    remove_tree(folder).map_err(|error| {
+        format!("cannot remove {folder}, which a build left behind: {error}; the next build tries again, or remove it yourself")
+    })?;
+    fs::remove_file(lock).map_err(|error| format!("cannot remove {lock}, which a build left behind: {error}"))
 }
 
-/// Removes the folders below `parent` whose builds are gone. Says how many.
-pub fn sweep(parent: &Utf8Path) -> usize {
-    let mut swept = 0;
+fn remove_tree(folder: &Utf8Path) -> io::Result<()> {
+    let gone = |result: io::Result<()>| match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    match gone(fs::remove_dir_all(folder)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            make_mutable(folder);
+            gone(fs::remove_dir_all(folder))
+        }
+        other => other,
+    }
+}
+
+/// Takes away what chattr(1) gave: files that may not be changed, or only be appended to, cannot be removed.
+fn make_mutable(folder: &Utf8Path) {
+    use rustix::fs::{IFlags, Mode, OFlags, ioctl_getflags, ioctl_setflags, open};
+    for entry in walkdir::WalkDir::new(folder).same_file_system(true).into_iter().flatten() {
+        if !(entry.file_type().is_file() || entry.file_type().is_dir()) {
+            continue;
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let Ok(file) = open(entry.path(), flags, Mode::empty()) else { continue };
+        let fixed = IFlags::IMMUTABLE | IFlags::APPEND;
+        if let Ok(flags) = ioctl_getflags(&file) {
+            if flags.intersects(fixed) {
+                let _ = ioctl_setflags(&file, flags - fixed);
+            }
+        }
+    }
+}
+
+/// Removes the folders below `parent` whose builds are gone.
+pub fn sweep(parent: &Utf8Path) -> Swept {
+    let mut swept = Swept::default();
     for entry in parent.read_dir_utf8().into_iter().flatten().flatten() {
         let lock = entry.path();
         if lock.extension() != Some("lock") {
@@ -110,8 +161,10 @@ pub fn sweep(parent: &Utf8Path) -> usize {
             continue;
         }
         if same_file(&file, lock) {
-            remove(&lock.with_extension(""), lock);
-            swept += 1;
+            match remove(&lock.with_extension(""), lock) {
+                Ok(()) => swept.removed += 1,
+                Err(left) => swept.left.push(left),
+            }
         }
     }
     swept
@@ -131,7 +184,7 @@ mod tests {
     fn a_folder_whose_holder_lives_is_not_swept() {
         let (_keep, parent) = parent();
         let work = WorkFolder::create(&parent).unwrap();
-        assert_eq!(sweep(&parent), 0);
+        assert_eq!(sweep(&parent).removed, 0);
         assert!(work.path().is_dir());
     }
 
@@ -139,13 +192,13 @@ mod tests {
     fn a_folder_without_a_holder_is_swept_with_its_partial_files() {
         let (_keep, parent) = parent();
         let work = WorkFolder::create(&parent).unwrap();
-        let partial = parent.join("image.partial");
+        let partial = parent.join(".image.kiln-partial");
         fs::write(&partial, "half").unwrap();
         fs::write(work.path().join("file"), "x").unwrap();
         work.note_partial(&partial).unwrap();
         let path = work.path().to_owned();
         drop(work);
-        assert_eq!(sweep(&parent), 1);
+        assert_eq!(sweep(&parent).removed, 1);
         assert!(!path.exists());
         assert!(!partial.exists());
         assert_eq!(fs::read_dir(&parent).unwrap().count(), 0);
@@ -157,8 +210,63 @@ mod tests {
         let work = WorkFolder::create(&parent).unwrap();
         let shared = work.share_lock().unwrap();
         drop(work);
-        assert_eq!(sweep(&parent), 0);
+        assert_eq!(sweep(&parent).removed, 0);
         drop(shared);
-        assert_eq!(sweep(&parent), 1);
+        assert_eq!(sweep(&parent).removed, 1);
+    }
+
+    #[test]
+    fn a_note_that_names_another_file_removes_nothing() {
+        let (_keep, parent) = parent();
+        let work = WorkFolder::create(&parent).unwrap();
+        let precious = parent.join("precious");
+        fs::write(&precious, "x").unwrap();
+        work.note_partial(&precious).unwrap();
+        assert_eq!(work.remove(), None);
+        assert!(precious.exists());
+    }
+
+    #[test]
+    fn files_that_may_not_be_changed_are_removed_too() {
+        use rustix::fs::{IFlags, ioctl_setflags};
+        let (_keep, parent) = parent();
+        let work = WorkFolder::create(&parent).unwrap();
+        let below = work.path().join("below");
+        fs::create_dir(&below).unwrap();
+        fs::write(below.join("file"), "x").unwrap();
+        for path in [below.join("file"), below] {
+            // Only root may, and not on every file system.
+            if ioctl_setflags(File::open(path).unwrap(), IFlags::IMMUTABLE).is_err() {
+                return;
+            }
+        }
+        assert_eq!(work.remove(), None);
+        assert_eq!(fs::read_dir(&parent).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_removed_is_said_and_found_again() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let (_keep, parent) = parent();
+        let work = WorkFolder::create(&parent).unwrap();
+        let at = work.path().join("busy");
+        fs::create_dir(&at).unwrap();
+        drop(work);
+        // A mount that only this thread sees cannot be removed by it.
+        let seen = parent.clone();
+        let first = std::thread::spawn(move || {
+            use nix::mount::{MsFlags, mount};
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+            mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
+            mount(Some("tmpfs"), at.as_std_path(), Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+            sweep(&seen)
+        });
+        let first = first.join().unwrap();
+        assert_eq!((first.removed, first.left.len()), (0, 1));
+        let second = sweep(&parent);
+        assert_eq!((second.removed, second.left), (1, Vec::new()));
+        assert_eq!(fs::read_dir(&parent).unwrap().count(), 0);
     }
 }
