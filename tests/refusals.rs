@@ -89,13 +89,19 @@ fn a_full_disk_is_refused_with_what_is_needed() {
 #[test]
 fn a_missing_host_tool_is_refused_with_the_package_that_has_it() {
     let sandbox = Sandbox::new();
+    let own = sandbox.path().join("bin");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::write(own.join("mke2fs"), "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(own.join("mke2fs"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let empty = sandbox.path().join("nothing");
     std::fs::write(&empty, "").unwrap();
     std::fs::set_permissions(&empty, std::fs::Permissions::from_mode(0o644)).unwrap();
     let said = refused(|| {
         let mut command = Command::new("unshare");
-        let script = "mount --bind \"$0\" \"$(command -v mke2fs)\" && exec \"$1\" build vm debian-minimal";
-        command.args(["-m", "sh", "-c", script]).arg(&empty).arg(KILN).current_dir(sandbox.path());
+        // One on the user's PATH does not count: a build does not see it.
+        let script = "mount --bind \"$0\" \"$(command -v mke2fs)\" && \
+             PATH=\"$2:$PATH\" exec \"$1\" build vm debian-minimal";
+        command.args(["-m", "sh", "-c", script]).arg(&empty).arg(KILN).arg(&own).current_dir(sandbox.path());
         command.env("KILN_STORE", sandbox.path().join("store"));
         command
     });
@@ -143,8 +149,8 @@ fn a_boot_loader_without_a_finalise_hook_is_shown_at_its_place() {
 #[test]
 fn an_unknown_architecture_is_refused_with_the_known_ones() {
     says(&Sandbox::new(), &["plan", "-a", "amd46", "vm", "debian-minimal"], &["`amd46`", "-a", "amd64, arm64"]);
+    let sandbox = Sandbox::new();
     let said = refused(|| {
-        let sandbox = Sandbox::new();
         let mut command = sandbox.kiln(&["plan", "vm", "debian-minimal"]);
         command.env("ARCH", "vax");
         command

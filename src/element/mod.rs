@@ -16,6 +16,7 @@ mod own;
 pub mod packages;
 pub mod pkg_map;
 pub mod resolve;
+pub mod secret;
 pub mod settings;
 
 pub use catalog::Catalog;
