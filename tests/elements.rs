@@ -1,7 +1,10 @@
 //! kiln's own elements: documented, tested, without shell.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+
+use kiln::plan::{Action, Plan};
 
 use crate::support::{Sandbox, stderr, stdout};
 
@@ -48,5 +51,94 @@ fn no_element_holds_shell() {
     }
     for element in elements() {
         look(&element);
+    }
+}
+
+/// The packages that the bootstrap is asked for by the plan of these words, or what was said instead.
+fn packages(sandbox: &Sandbox, words: &[&str]) -> Result<BTreeSet<String>, String> {
+    let output = sandbox.kiln(&[&["plan", "--json", "-n"], words].concat()).output().unwrap();
+    if !output.status.success() {
+        return Err(stderr(&output));
+    }
+    let plan: Plan = serde_json::from_slice(&output.stdout).unwrap();
+    let asked = plan.steps.into_iter().find_map(|step| match step.action {
+        Action::Bootstrap { packages, .. } => Some(packages),
+        _ => None,
+    });
+    Ok(asked.unwrap().into_iter().collect())
+}
+
+fn set(names: &str) -> BTreeSet<String> {
+    names.split_whitespace().map(str::to_owned).collect()
+}
+
+/// What an element adds to debian-minimal: for bookworm and stable on amd64, then on arm64.
+const ADDED: [(&str, [&str; 4]); 17] = [
+    (
+        "base",
+        [
+            "apt-transport-https open-iscsi software-properties-common",
+            "apt-transport-https open-iscsi",
+            "apt-transport-https open-iscsi software-properties-common",
+            "apt-transport-https open-iscsi",
+        ],
+    ),
+    ("block-device-efi", ["", "", "", ""]),
+    ("block-device-gpt", ["", "", "refused", "refused"]),
+    ("block-device-mbr", ["", "", "refused", "refused"]),
+    (
+        "bootloader",
+        [
+            "efibootmgr grub-efi grub-pc grub-pc-bin",
+            "efibootmgr grub-efi grub-pc grub-pc-bin",
+            "efibootmgr grub-efi-arm64 grub-efi-arm64-bin",
+            "efibootmgr grub-efi-arm64 grub-efi-arm64-bin",
+        ],
+    ),
+    ("debian-minimal", ["", "", "", ""]),
+    ("debootstrap", ["", "", "", ""]),
+    ("dib-init-system", ["", "", "", ""]),
+    ("dpkg", ["", "", "", ""]),
+    ("install-bin", ["", "", "", ""]),
+    ("install-types", ["", "", "", ""]),
+    ("manifests", ["", "", "", ""]),
+    ("modprobe", ["", "", "", ""]),
+    ("package-installs", ["", "", "", ""]),
+    ("pkg-map", ["", "", "", ""]),
+    ("sysprep", ["", "", "", ""]),
+    (
+        "vm",
+        [
+            "grub-pc",
+            "grub-pc",
+            "efibootmgr grub-efi-arm64 grub-efi-arm64-bin",
+            "efibootmgr grub-efi-arm64 grub-efi-arm64-bin",
+        ],
+    ),
+];
+
+#[test]
+fn every_element_can_be_planned_and_asks_for_these_packages() {
+    let names: Vec<_> = elements().iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(names, ADDED.map(|(name, _)| name), "the table has every element");
+    let sandbox = Sandbox::new();
+    let machines = [("bookworm", "amd64"), ("stable", "amd64"), ("bookworm", "arm64"), ("stable", "arm64")];
+    for (column, (release, arch)) in machines.into_iter().enumerate() {
+        let release = format!("debian-minimal.release={release}");
+        let debian =
+            set("adduser busybox ca-certificates dbus-user-session gnupg2 krb5-locales libgpm2 libldap-common \
+             libnss-systemd libsasl2-modules locales lsb-release netbase python3 sudo systemd-sysv systemd-timesyncd \
+             usr-is-merged");
+        let debian: BTreeSet<String> = debian.into_iter().chain([format!("linux-image-{arch}")]).collect();
+        for (element, added) in ADDED {
+            let found = packages(&sandbox, &["-a", arch, "--option", &release, "debian-minimal", element]);
+            match added[column] {
+                "refused" => assert!(found.unwrap_err().contains("does not work on"), "{element} {arch}"),
+                added => {
+                    let expected: BTreeSet<String> = debian.union(&set(added)).cloned().collect();
+                    assert_eq!(found, Ok(expected), "{element}, {release}, {arch}");
+                }
+            }
+        }
     }
 }

@@ -89,13 +89,19 @@ fn a_full_disk_is_refused_with_what_is_needed() {
 #[test]
 fn a_missing_host_tool_is_refused_with_the_package_that_has_it() {
     let sandbox = Sandbox::new();
+    let own = sandbox.path().join("bin");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::write(own.join("mke2fs"), "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(own.join("mke2fs"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let empty = sandbox.path().join("nothing");
     std::fs::write(&empty, "").unwrap();
     std::fs::set_permissions(&empty, std::fs::Permissions::from_mode(0o644)).unwrap();
     let said = refused(|| {
         let mut command = Command::new("unshare");
-        let script = "mount --bind \"$0\" \"$(command -v mke2fs)\" && exec \"$1\" build vm debian-minimal";
-        command.args(["-m", "sh", "-c", script]).arg(&empty).arg(KILN).current_dir(sandbox.path());
+        // One on the user's PATH does not count: a build does not see it.
+        let script = "mount --bind \"$0\" \"$(command -v mke2fs)\" && \
+             PATH=\"$2:$PATH\" exec \"$1\" build vm debian-minimal";
+        command.args(["-m", "sh", "-c", script]).arg(&empty).arg(KILN).arg(&own).current_dir(sandbox.path());
         command.env("KILN_STORE", sandbox.path().join("store"));
         command
     });
@@ -118,6 +124,60 @@ fn an_unknown_option_of_an_element_is_refused_with_the_nearest_one() {
 fn a_foreign_architecture_is_refused() {
     let foreign = if std::env::consts::ARCH == "aarch64" { "amd64" } else { "arm64" };
     says(&Sandbox::new(), &["build", "-a", foreign, "vm", "debian-minimal"], &[foreign, "this machine is"]);
+}
+
+#[test]
+fn an_element_that_does_not_work_on_the_architecture_is_refused_with_one_that_does() {
+    for element in ["block-device-mbr", "block-device-gpt"] {
+        let words = ["plan", "-a", "arm64", "vm", "debian-minimal", element];
+        let texts = [&format!("'{element}' does not work on arm64"), "amd64, i386", "use block-device-efi instead"];
+        says(&Sandbox::new(), &words, &texts);
+    }
+    let words = ["plan", "-a", "ppc64le", "vm", "debian-minimal", "block-device-efi"];
+    says(&Sandbox::new(), &words, &["does not work on ppc64el", "use block-device-gpt or block-device-mbr"]);
+}
+
+#[test]
+fn a_boot_loader_without_a_finalise_hook_is_shown_at_its_place() {
+    let sandbox = Sandbox::new();
+    let text = "const ELEMENT = #{\n    summary: \"s\",\n    boot_loader: \"grub\",\n};\n";
+    let elements = sandbox.element("loader", &[("element.rhai", text)]);
+    let words = ["plan", "--elements-path", elements.to_str().unwrap(), "loader", "debian-minimal"];
+    says(&sandbox, &words, &["exactly one finalise hook", "the element has none", "loader/element.rhai:3"]);
+}
+
+#[test]
+fn an_unknown_architecture_is_refused_with_the_known_ones() {
+    says(&Sandbox::new(), &["plan", "-a", "amd46", "vm", "debian-minimal"], &["`amd46`", "-a", "amd64, arm64"]);
+    let sandbox = Sandbox::new();
+    let said = refused(|| {
+        let mut command = sandbox.kiln(&["plan", "vm", "debian-minimal"]);
+        command.env("ARCH", "vax");
+        command
+    });
+    assert!(said.contains("ARCH is `vax`") && said.contains("amd64, arm64"), "{said}");
+}
+
+#[test]
+fn an_output_that_is_a_folder_is_refused() {
+    for name in ["out/", ".", "out/..", ".qcow2"] {
+        says(&Sandbox::new(), &["plan", "-o", name, "vm", "debian-minimal"], &["names no file", "-o"]);
+    }
+}
+
+#[test]
+fn a_store_that_cannot_hold_layers_is_refused() {
+    let sandbox = Sandbox::new();
+    let said = refused(|| {
+        // An overlay in a mount namespace of the test's own: no overlay can lie upon it.
+        let mut command = Command::new("unshare");
+        let script = "mkdir -p tmp && mount -t tmpfs none tmp && mkdir tmp/lower tmp/upper tmp/work tmp/store && \
+             mount -t overlay -o lowerdir=tmp/lower,upperdir=tmp/upper,workdir=tmp/work none tmp/store && \
+             exec \"$0\" build --store tmp/store/deep/below vm debian-minimal";
+        command.args(["-m", "sh", "-c", script, KILN]).current_dir(sandbox.path());
+        command
+    });
+    assert!(said.contains("on overlay") && said.contains("--store"), "{said}");
 }
 
 #[test]

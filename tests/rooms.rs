@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Each room, and the rooms it may import from. `diagnostic`, `event` and `request` are values that everybody may hold.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("cli", &["builder", "disk", "element", "format", "plan", "script", "store", "target", "ui", "vm"]),
+    ("cli", &["builder", "disk", "element", "format", "plan", "sandbox", "script", "store", "target", "ui", "vm"]),
     ("builder", &["boot", "disk", "distro", "format", "plan", "sandbox", "script", "store", "target"]),
     ("plan", &["disk", "element", "format"]),
     ("element", &["plan", "script"]),

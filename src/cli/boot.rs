@@ -63,21 +63,22 @@ fn pattern(text: &str) -> Result<Regex, String> {
 /// Carries `kiln boot` out. Status 0 when the text appeared, 130 when interrupted, else 1.
 pub fn run(args: BootArgs) -> ExitCode {
     let terminal = std::io::stdout().is_terminal();
+    let mut shown = false;
     let mut report = |report: Report<'_>| match report {
         Report::Console { raw, plain } => {
-            let mut stdout = std::io::stdout().lock();
-            // A reader that went away does not matter: the text decides.
-            let _ = stdout.write_all(if terminal { raw } else { plain }).and_then(|()| stdout.flush());
+            let text = if terminal { raw } else { plain };
+            shown |= !text.is_empty();
+            show(text);
         }
         Report::Note(text) => eprintln!("kiln: {text}"),
     };
     let booted = machine(&args)
         .and_then(|machine| vm::boot(&machine, &args.until, Duration::from_secs(args.timeout), &mut report));
-    if terminal {
+    match (shown, terminal) {
         // The guest may have left colours on and the cursor hidden.
-        println!("\x1b[0m\x1b[?25h");
-    } else {
-        println!();
+        (true, true) => show(b"\x1b[0m\x1b[?25h\n"),
+        (true, false) => show(b"\n"),
+        (false, _) => {}
     }
     match booted {
         Ok(booted) => {
@@ -93,6 +94,12 @@ pub fn run(args: BootArgs) -> ExitCode {
             ExitCode::from(if matches!(error, VmError::Interrupted) { 130 } else { 1 })
         }
     }
+}
+
+/// Writes to standard output. A reader that went away (`| head`) does not matter: the text that is waited for decides.
+fn show(text: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text).and_then(|()| stdout.flush());
 }
 
 fn machine(args: &BootArgs) -> Result<Machine, VmError> {

@@ -13,6 +13,7 @@ use super::prepare::{Prepared, prepare};
 use super::words::ImageArgs;
 use super::{checks, variables};
 use crate::builder::parent::{self, Outcome, Settings};
+use crate::element::{architecture, secret};
 use crate::event::Events;
 use crate::ui::{Form, Options, Screen, Verbosity};
 
@@ -111,15 +112,42 @@ fn log_path(store: &Utf8Path, name: &str) -> Utf8PathBuf {
 }
 
 /// The words of this process with the variables that matter, quoted for a shell: what repeats the build. `planned` also has
-/// what elements set; only what the environment says is repeated.
+/// what elements set; only what the environment says is repeated, and no secret of it: the environment still has those.
 fn command_line(planned: &BTreeMap<String, String>) -> String {
-    let secret = |name: &str| ["PASSWORD", "SECRET", "TOKEN"].iter().any(|word| name.contains(word));
+    let said = |name: &str, value: &str| {
+        variables::var(name)
+            .is_some_and(|said| said == value || (name == "ARCH" && architecture::debian(&said) == Some(value)))
+    };
     let variables = planned
         .iter()
-        .filter(|(name, value)| variables::var(name).as_ref() == Some(value) && !secret(name))
+        .filter(|(name, value)| said(name, value) && may_be_shown(name, value))
         .map(|(name, value)| format!("{name}={}", quote(value)));
-    let words = std::env::args_os().map(|word| quote(&word.to_string_lossy()));
-    variables.chain(words).collect::<Vec<_>>().join(" ")
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    variables.chain(shown(&words).iter().map(|word| quote(word))).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a variable holds no secret. curl takes proxies with credentials also without a scheme.
+fn may_be_shown(name: &str, value: &str) -> bool {
+    secret::shown(name, value) == value && !(name.ends_with("_proxy") && value.contains('@'))
+}
+
+/// The words of a command line, without the secrets in values of options.
+fn shown(words: &[String]) -> Vec<String> {
+    let mut shown = Vec::with_capacity(words.len());
+    let mut value_follows = false;
+    for word in words {
+        let (option, text) = match word.strip_prefix("--option=") {
+            Some(text) => ("--option=", text),
+            None => ("", word.as_str()),
+        };
+        let is_value = value_follows || !option.is_empty();
+        shown.push(match text.split_once('=').filter(|_| is_value) {
+            Some((name, value)) => format!("{option}{name}={}", secret::shown(name, value)),
+            None => word.clone(),
+        });
+        value_follows = word == "--option";
+    }
+    shown
 }
 
 fn quote(word: &str) -> String {
@@ -133,7 +161,36 @@ fn quote(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::{may_be_shown, quote, shown};
+
+    #[test]
+    fn what_repeats_a_build_holds_no_secret() {
+        let words = [
+            "kiln",
+            "build",
+            "--option",
+            "a.password=x",
+            "--option=a.api_key=y",
+            "--option",
+            "d.mirror=http://u:p@h/",
+            "vm",
+        ];
+        let expected = [
+            "kiln",
+            "build",
+            "--option",
+            "a.password=(hidden)",
+            "--option=a.api_key=(hidden)",
+            "--option",
+            "d.mirror=http://(hidden)@h/",
+            "vm",
+        ];
+        assert_eq!(shown(&words.map(str::to_owned)), expected);
+        assert!(!may_be_shown("http_proxy", "http://u:p@proxy.example:3128"));
+        assert!(!may_be_shown("https_proxy", "u:p@proxy.example:3128"));
+        assert!(!may_be_shown("DIB_ADMIN_PASSPHRASE", "x"));
+        assert!(may_be_shown("http_proxy", "http://proxy.example:3128") && may_be_shown("DIB_RELEASE", "bookworm"));
+    }
 
     #[test]
     fn words_are_quoted_so_that_a_shell_gives_them_back() {

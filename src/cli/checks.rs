@@ -8,12 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 
 use camino::Utf8Path;
 
-use super::variables;
 use super::words::host_arch;
 use crate::disk;
 use crate::format;
 use crate::plan::{Action, Plan};
 use crate::request::Request;
+use crate::sandbox::command::PATH;
 
 /// Bytes that a build needs in the store: packages, the tree, the raw image (sparse).
 const STORE_ROOM: u64 = 3 << 30;
@@ -32,6 +32,7 @@ pub fn check(plan: &Plan, store: &Utf8Path) -> Result<(), String> {
     }
     format::check_outputs(&plan.outputs).map_err(|error| error.to_string())?;
     tools(plan)?;
+    holds_layers(store)?;
     room(store, STORE_ROOM, "the build", "name another store with --store, or free some")?;
     for output in &plan.outputs {
         let folder = output.path.parent().unwrap_or(Utf8Path::new("/"));
@@ -41,6 +42,35 @@ pub fn check(plan: &Plan, store: &Utf8Path) -> Result<(), String> {
         return Err("kiln builds as root for now: run it as root (nothing is mounted on the host)".to_owned());
     }
     Ok(())
+}
+
+/// Refuses a store on a file system upon which no overlay can lie: every build needs one, also without the cache.
+fn holds_layers(store: &Utf8Path) -> Result<(), String> {
+    let there = store.ancestors().find(|folder| folder.exists()).unwrap_or(Utf8Path::new("/"));
+    let facts = rustix::fs::statfs(there.as_std_path())
+        .map_err(|error| format!("cannot tell the file system of {there}: {error}"))?;
+    match unfit(facts.f_type) {
+        None => Ok(()),
+        Some(kind) => Err(format!(
+            "the store {store} is on {kind}, which cannot hold the layers of a build; name a folder on ext4, XFS, btrfs or \
+             tmpfs with --store"
+        )),
+    }
+}
+
+/// The name of a file system that cannot be the upper layer of an overlay, by its number in statfs(2).
+fn unfit(magic: rustix::fs::FsWord) -> Option<&'static str> {
+    Some(match magic {
+        0x794c_7630 => "overlay",
+        0x6969 => "NFS",
+        0x6573_5546 => "FUSE",
+        0x4d44 => "vfat",
+        0x2011_bab0 => "exFAT",
+        0x0102_1997 => "9p",
+        0xff53_4d42 | 0xfe53_4d42 => "SMB",
+        0xf15f => "eCryptfs",
+        _ => return None,
+    })
 }
 
 fn room(folder: &Utf8Path, needed: u64, what: &str, advice: &str) -> Result<(), String> {
@@ -61,9 +91,8 @@ fn tools(plan: &Plan) -> Result<(), String> {
         return Ok(());
     }
     let layout = plan.provisional_layout().map_err(|error| error.to_string())?;
-    let path = format!("{}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", variables::var("PATH").unwrap_or_default());
     let missing: Vec<_> =
-        disk::direct::host_tools(&layout).into_iter().filter(|(tool, _)| !on_path(&path, tool)).collect();
+        disk::direct::host_tools(&layout).into_iter().filter(|(tool, _)| !on_path(PATH, tool)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -6,31 +6,32 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{size, variables};
+use crate::element::architecture;
 use crate::format;
 use crate::request::{Qcow2Compression, Request};
 
 /// What is to be built.
 #[derive(Args, Debug)]
 pub struct ImageArgs {
-    /// Output path; each format adds its suffix
+    /// Path of the image; each format adds its suffix [default: IMAGE_NAME, else image]
     #[arg(short = 'o', long = "output", value_name = "NAME")]
     output: Option<Utf8PathBuf>,
     /// Formats, separated by commas: qcow2, raw, tar
     #[arg(short = 't', long = "types", value_name = "FORMATS", value_delimiter = ',', default_value = "qcow2")]
     formats: Vec<String>,
-    /// Architecture of the image [default: this machine's]
+    /// Architecture of the image: amd64, arm64 … [default: ARCH, else this machine's]
     #[arg(short = 'a', long = "arch", value_name = "ARCH")]
     arch: Option<String>,
-    /// Extra packages to install, separated by commas; may be repeated
+    /// More packages to install, by their real names, separated by commas; may be repeated
     #[arg(short = 'p', long = "packages", value_name = "PACKAGES", value_delimiter = ',')]
     packages: Vec<String>,
-    /// An option of an element; may be repeated
+    /// An option of an element, such as debian-minimal.release=bookworm; may be repeated
     #[arg(long = "option", value_name = "ELEMENT.NAME=VALUE")]
     options: Vec<String>,
-    /// Size of the disk image: GiB, or with a unit (512MiB) [default: what the tree needs]
+    /// Size of the disk: a number of GiB, or with a unit (512MiB) [default: DIB_IMAGE_SIZE, else what the tree needs]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     image_size: Option<u64>,
-    /// Label of the root file system
+    /// Label of the root file system [default: ROOT_LABEL, else cloudimg-rootfs]
     #[arg(long, value_name = "LABEL")]
     root_label: Option<String>,
     /// Do not compress qcow2
@@ -48,13 +49,13 @@ pub struct ImageArgs {
     /// Folder that holds elements, before those of `ELEMENTS_PATH`; may be repeated
     #[arg(long, value_name = "FOLDER")]
     elements_path: Vec<Utf8PathBuf>,
-    /// Text that the identifiers of disks and file systems are derived from [default: the request]
+    /// Text that the identifiers of disks and file systems are derived from [default: what is asked for]
     #[arg(long, value_name = "TEXT")]
     seed: Option<String>,
-    /// Folder of what is kept between builds
+    /// Folder of what is kept between builds: packages, finished steps, logs [default: KILN_STORE, else kiln in the user's cache]
     #[arg(long, value_name = "FOLDER")]
     store: Option<Utf8PathBuf>,
-    /// Elements to build from
+    /// Elements of the image, one of them an operating system: vm debian-minimal
     #[arg(required = true, value_name = "ELEMENT")]
     elements: Vec<String>,
 }
@@ -69,7 +70,7 @@ enum Codec {
 impl ImageArgs {
     /// What these words and the environment ask for. Paths become absolute.
     pub fn request(&self) -> Result<Request, String> {
-        let variables = variables::collect();
+        let mut variables = variables::collect();
         let here = current_folder()?;
         let mut formats: Vec<String> = Vec::new();
         for name in self.formats.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
@@ -83,7 +84,8 @@ impl ImageArgs {
         }
         let output = self.output.clone().or_else(|| variables.get("IMAGE_NAME").map(Utf8PathBuf::from));
         let output = stem(&output.unwrap_or_else(|| "image".into()), &formats);
-        if output.file_name().is_none() {
+        // A name that ends in `/` or a dot would make a hidden file of that folder.
+        if matches!(output.as_str().rsplit('/').next(), None | Some("" | "." | "..")) {
             return Err(format!("`{output}` names no file; -o takes the path of the image without its suffix"));
         }
         let mut options = BTreeMap::new();
@@ -94,6 +96,13 @@ impl ImageArgs {
                 .ok_or_else(|| format!("`--option {text}` is not of the form ELEMENT.NAME=VALUE"))?;
             options.insert(name.to_owned(), value.to_owned());
         }
+        let arch = match (&self.arch, variables.get("ARCH")) {
+            (Some(name), _) => arch(name, "-a")?,
+            (None, Some(name)) => arch(name, "ARCH")?,
+            (None, None) => host_arch(),
+        };
+        // Elements read the variable too.
+        variables.entry("ARCH".to_owned()).and_modify(|name| name.clone_from(&arch));
         let epoch = variables.get("SOURCE_DATE_EPOCH").map(|text| {
             text.parse().map_err(|_| format!("SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds"))
         });
@@ -103,7 +112,7 @@ impl ImageArgs {
             search_path: search_path(&self.elements_path)?,
             output: here.join(output),
             formats,
-            arch: self.arch.clone().or_else(|| variables.get("ARCH").cloned()).unwrap_or_else(host_arch),
+            arch,
             packages: packages.collect(),
             options,
             image_size: match self.image_size {
@@ -172,6 +181,13 @@ fn stem(output: &Utf8Path, formats: &[String]) -> Utf8PathBuf {
     }
 }
 
+/// An architecture in Debian's spelling, given in that or a kernel's.
+fn arch(name: &str, origin: &str) -> Result<String, String> {
+    architecture::debian(name).map(str::to_owned).ok_or_else(|| {
+        format!("{origin} is `{name}`, which is no architecture; there are {}", architecture::KNOWN.join(", "))
+    })
+}
+
 /// This machine's architecture in Debian's spelling.
 pub fn host_arch() -> String {
     let little = cfg!(target_endian = "little");
@@ -181,7 +197,7 @@ pub fn host_arch() -> String {
         "aarch64" => "arm64",
         "arm" => "armhf",
         "powerpc64" if little => "ppc64el",
-        other => other,
+        other => architecture::debian(other).unwrap_or(other),
     }
     .to_owned()
 }

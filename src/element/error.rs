@@ -2,8 +2,8 @@
 
 use camino::Utf8PathBuf;
 
-use super::nearest::suggestion;
 use crate::diagnostic::Diagnostic;
+use crate::script::nearest::suggestion;
 
 /// What went wrong, with what the user can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,22 @@ pub enum ElementError {
         /// The one that replaces it.
         provider: String,
     },
+    /// An element of the image does not work on the architecture asked for.
+    #[error(
+        "element '{element}' does not work on {arch}: it supports {}{}",
+        .supported.join(", "),
+        use_instead(.instead)
+    )]
+    Architecture {
+        /// The element.
+        element: String,
+        /// The architecture asked for.
+        arch: String,
+        /// Those that it supports.
+        supported: Vec<String>,
+        /// Elements that stand for the same and support the architecture.
+        instead: Vec<String>,
+    },
     /// `ELEMENT.NAME=VALUE` names an element that the image does not have.
     #[error("option {key}: the image has no element '{element}'{}", suggestion(.nearest))]
     OptionOfUnknownElement {
@@ -121,6 +137,10 @@ fn asked_for(element: &Option<String>) -> String {
 
 fn among(candidates: &[String]) -> String {
     if candidates.is_empty() { String::new() } else { format!("; the search path has {}", candidates.join(", ")) }
+}
+
+fn use_instead(elements: &[String]) -> String {
+    if elements.is_empty() { String::new() } else { format!("; use {} instead", elements.join(" or ")) }
 }
 
 #[cfg(test)]

@@ -4,18 +4,19 @@
 //! order, and what follows from them without running anything: variables and options ([`settings`]), packages
 //! ([`packages::resolve`]). Not here: the order of hooks between elements (`plan/`), running hooks (`script/`).
 
+pub mod architecture;
 pub mod catalog;
 pub mod error;
 pub mod hooks;
 pub mod manifest;
 pub mod model;
-mod nearest;
 pub mod option;
 #[cfg(test)]
 mod own;
 pub mod packages;
 pub mod pkg_map;
 pub mod resolve;
+pub mod secret;
 pub mod settings;
 
 pub use catalog::Catalog;

@@ -10,6 +10,7 @@ use super::manifest::{self, Manifest};
 use super::packages::{self, Wish};
 use super::pkg_map::PackageMap;
 use super::{ElementError, Hook, HookKind, OptionSpec, hooks};
+use crate::plan::Phase;
 use crate::script::syntax::Source;
 
 /// A folder that adds something to an image.
@@ -25,6 +26,8 @@ pub struct Element {
     pub depends: Vec<String>,
     /// What it stands for, such as `operating-system`.
     pub provides: Vec<String>,
+    /// Architectures that it works on, in Debian's spelling; empty means all.
+    pub architectures: Vec<String>,
     /// What its scripts may do.
     pub permissions: Vec<String>,
     /// Options that it offers.
@@ -76,6 +79,10 @@ impl Element {
                 hooks.push(Hook { phase, key, kind });
             }
             hooks::sort(&mut hooks);
+            if manifest.boot_loader.is_some() {
+                let finalise = hooks.iter().filter(|hook| hook.phase == Phase::Finalise).count();
+                manifest::rhai::check_boot_loader(source, finalise)?;
+            }
         }
         Ok(Self {
             name: name.into(),
@@ -83,6 +90,7 @@ impl Element {
             summary: manifest.summary,
             depends: merged(source.as_ref(), "depends", manifest.depends, directory, "element-deps")?,
             provides: merged(source.as_ref(), "provides", manifest.provides, directory, "element-provides")?,
+            architectures: manifest.architectures,
             permissions: manifest.permissions,
             options: manifest.options,
             environment: manifest.environment,
@@ -92,6 +100,11 @@ impl Element {
             packages: packages::read(directory)?,
             package_map: PackageMap::read(directory)?,
         })
+    }
+
+    /// Whether it works on `arch` (Debian's spelling).
+    pub fn supports(&self, arch: &str) -> bool {
+        self.architectures.is_empty() || self.architectures.iter().any(|name| name == arch)
     }
 
     /// The element's block-device description for `arch` (Debian's spelling), when it has one.
@@ -153,6 +166,27 @@ mod tests {
         let element = Element::load("vim", &root).unwrap();
         let keys: Vec<_> = element.hooks.iter().map(|hook| hook.key.as_str()).collect();
         assert_eq!(keys, ["40-before", "50-vim", "60-after", "99-last"]);
+    }
+
+    #[test]
+    fn a_boot_loader_needs_exactly_one_finalise_hook() {
+        let manifest = "const ELEMENT = #{ summary: \"s\", boot_loader: \"grub\" };\n";
+        let function = format!("{manifest}fn finalise(image) {{}}");
+        let file = ("finalise.d/50-x.rhai", "fn finalise(image) {}");
+        let load = |files: &[(&str, &str)]| {
+            let (_temp, root) = folder(files);
+            Element::load("x", &root)
+        };
+        for (files, count) in
+            [(&[("element.rhai", manifest)][..], "none"), (&[("element.rhai", function.as_str()), file][..], "2")]
+        {
+            let error = load(files).unwrap_err();
+            assert!(error.to_string().ends_with(&format!("the element has {count}")), "{error}");
+            let label = &error.diagnostic().unwrap().labels[0];
+            assert_eq!(&label.source[label.span.clone()], "\"grub\"");
+        }
+        assert!(load(&[("element.rhai", &function)]).is_ok());
+        assert!(load(&[("element.rhai", manifest), file]).is_ok());
     }
 
     #[test]

@@ -9,14 +9,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::nearest::nearest;
 use super::{Catalog, Element, ElementError};
 use crate::request::Request;
+use crate::script::nearest;
 
 /// The elements that `request` asks for, and those that they need, in order.
 ///
 /// # Errors
-/// An element is missing or wrong, two provide the same thing, or none provides an operating system.
+/// An element is missing or wrong or not for the architecture, two provide the same thing, or none provides an operating
+/// system.
 pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Vec<Element>, ElementError> {
     let wanted = wanted(request);
     let reachable = reachable(&wanted, catalog)?;
@@ -27,6 +28,7 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Vec<Element>, Ele
     if !chosen.iter().any(|name| reachable.get(name).is_some_and(|element| provides(element, "operating-system"))) {
         return Err(ElementError::NoOperatingSystem { candidates: catalog.providers("operating-system") });
     }
+    check_architecture(&chosen, &request.arch, &reachable, catalog)?;
     Ok(ordered(chosen, reachable, &providers))
 }
 
@@ -86,7 +88,7 @@ fn check_missing(
         if elements.contains_key(name) || providers.contains_key(name) {
             continue;
         }
-        let mut nearest: Vec<String> = nearest(name, catalog.names()).into_iter().map(str::to_string).collect();
+        let mut nearest: Vec<String> = nearest::close(name, catalog.names()).into_iter().map(str::to_string).collect();
         if nearest.is_empty() {
             nearest = catalog.providers(name);
         }
@@ -141,6 +143,26 @@ fn check_provided(
         }
     }
     Ok(())
+}
+
+fn check_architecture(
+    chosen: &BTreeSet<String>,
+    arch: &str,
+    elements: &BTreeMap<String, Element>,
+    catalog: &Catalog,
+) -> Result<(), ElementError> {
+    let refused = chosen.iter().filter_map(|name| elements.get(name)).find(|element| !element.supports(arch));
+    let Some(refused) = refused else { return Ok(()) };
+    let mut instead: Vec<String> = refused.provides.iter().flat_map(|what| catalog.providers(what)).collect();
+    // One that cannot be read is not worth a word here.
+    instead.retain(|name| catalog.load(name).is_ok_and(|element| element.is_some_and(|other| other.supports(arch))));
+    instead.dedup();
+    Err(ElementError::Architecture {
+        element: refused.name.clone(),
+        arch: arch.to_owned(),
+        supported: refused.architectures.clone(),
+        instead,
+    })
 }
 
 /// Each element after those that it needs; the first by name among those that are free. A circle is broken at its first name.

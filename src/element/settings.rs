@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::nearest::nearest;
 use super::{Element, ElementError, OptionSpec};
 use crate::request::Request;
+use crate::script::nearest;
 
 /// Values that follow from a request and its elements.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,7 +61,7 @@ fn given<'a>(request: &'a Request, elements: &'a [Element]) -> Result<Given<'a>,
     for (key, text) in &request.options {
         let (element, option) = key.split_once('.').unwrap_or((key, ""));
         let Some(found) = elements.iter().find(|candidate| candidate.name == element) else {
-            let nearest = nearest(element, elements.iter().map(|element| element.name.as_str()));
+            let nearest = nearest::close(element, elements.iter().map(|element| element.name.as_str()));
             return Err(ElementError::OptionOfUnknownElement {
                 key: key.clone(),
                 element: element.into(),
@@ -69,7 +69,7 @@ fn given<'a>(request: &'a Request, elements: &'a [Element]) -> Result<Given<'a>,
             });
         };
         if !found.options.contains_key(option) {
-            let nearest = nearest(option, found.options.keys().map(String::as_str));
+            let nearest = nearest::close(option, found.options.keys().map(String::as_str));
             return Err(ElementError::UnknownOption {
                 element: element.into(),
                 option: option.into(),

@@ -15,7 +15,7 @@ use super::seen::seen;
 use super::{Action, DiskParameters, DiskPlan, Output, Phase, Plan, PlannedElement, Step, System, VERSION};
 use crate::disk;
 use crate::element::packages::{self, PackageFacts, PhasePackages};
-use crate::element::{Element, ElementError, HookKind, Settings};
+use crate::element::{Element, ElementError, HookKind, Settings, secret};
 use crate::format;
 use crate::request::Request;
 
@@ -161,14 +161,16 @@ fn planned(element: &Element, settings: &Settings) -> PlannedElement {
 }
 
 /// The variables, with DIB's two that say what was asked for. The words themselves would not do: where the image goes and in
-/// which format is no part of it, and equal images shall be equal.
+/// which format is no part of it, and equal images shall be equal. Both go into the image, so they hold no secrets.
 fn recorded(request: &Request, settings: &Settings) -> BTreeMap<String, String> {
     let mut words = request.elements.clone();
     words.extend(request.packages.iter().map(|package| format!("-p {package}")));
-    words.extend(request.options.iter().map(|(name, value)| format!("--option {name}={value}")));
+    words.extend(request.options.iter().map(|(name, value)| format!("--option {name}={}", secret::shown(name, value))));
     let quoted = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`");
     let declared = settings.variables.iter().filter(|(name, _)| name.starts_with("DIB_"));
-    let lines: Vec<String> = declared.map(|(name, value)| format!("declare -x {name}=\"{}\"", quoted(value))).collect();
+    let lines: Vec<String> = declared
+        .map(|(name, value)| format!("declare -x {name}=\"{}\"", quoted(&secret::shown(name, value))))
+        .collect();
     let mut variables = settings.variables.clone();
     variables.entry("DIB_ARGS".to_owned()).or_insert_with(|| words.join(" "));
     variables.entry("DIB_ENV".to_owned()).or_insert_with(|| lines.join("\n"));

@@ -24,6 +24,9 @@ use crate::event::Events;
 /// How many of a command's last lines an error carries.
 const LAST_LINES: usize = 20;
 
+/// Where every command's program is looked for.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Where a command sees the world.
 #[derive(Clone, Debug, Default)]
 pub enum Place {
@@ -97,11 +100,7 @@ fn tail_text(tail: &[String]) -> String {
 impl Command {
     /// A command of these words, with an environment of `PATH`, `HOME=/root` and `LC_ALL=C.UTF-8` only.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
-        let env = [
-            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-            ("HOME", "/root"),
-            ("LC_ALL", "C.UTF-8"),
-        ];
+        let env = [("PATH", PATH), ("HOME", "/root"), ("LC_ALL", "C.UTF-8")];
         Self {
             argv: argv.into_iter().map(Into::into).collect(),
             env: env.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),

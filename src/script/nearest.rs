@@ -1,17 +1,38 @@
-//! The name that a misspelt one was probably meant to be.
+//! The names that a misspelt one was probably meant to be.
 //!
-//! In: a word and the words there are. Out: the nearest, when it is near enough to be worth saying. Pure.
+//! In: a word and the words there are. Out: those near enough to be worth saying. Pure. Not here: saying so, but for the
+//! half sentence that everybody adds.
 
 /// The candidate most like `word`, `None` when none is similar.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = candidates.into_iter().filter(|candidate| *candidate != word).map(|candidate| {
-        let score = strsim::jaro_winkler(word, candidate);
+    close(word, candidates).into_iter().next()
+}
+
+/// Up to three of `candidates` that are like `word`, the nearest first. Capitals, and `_` for `-`, make no difference.
+pub fn close<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace('_', "-");
+    let wanted = plain(word);
+    let distance = |candidate: &'a str| {
+        let plain = plain(candidate);
+        let slips = strsim::damerau_levenshtein(&wanted, &plain);
         // `write` for `write_file`: a beginning or a word of the name is what people remember.
-        let part = word.len() > 2 && candidate.split('_').any(|part| part == word);
-        (if part { score.max(0.9) } else { score }, candidate)
-    });
-    let best = scored.max_by(|(left, name), (right, other)| left.total_cmp(right).then_with(|| other.cmp(name)));
-    best.filter(|(score, _)| *score >= 0.8).map(|(_, candidate)| candidate)
+        let part = wanted.len() > 2 && plain.split('-').any(|part| part == wanted);
+        let near = part || slips <= (word.len().max(candidate.len()) / 3).max(1);
+        (near && candidate != word).then_some((if part { 1 } else { slips }, candidate))
+    };
+    let mut close: Vec<(usize, &str)> = candidates.into_iter().filter_map(distance).collect();
+    close.sort_unstable();
+    close.dedup();
+    close.into_iter().map(|(_, candidate)| candidate).take(3).collect()
+}
+
+/// `; did you mean …?` for close names, nothing without any.
+pub fn suggestion(close: &[impl AsRef<str>]) -> String {
+    if close.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = close.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+    format!("; did you mean {}?", names.join(" or "))
 }
 
 #[cfg(test)]
@@ -22,5 +43,25 @@ mod tests {
     fn only_similar_names_are_suggested() {
         assert_eq!(nearest("instal_packages", ["install_packages", "remove"]), Some("install_packages"));
         assert_eq!(nearest("zzz", ["install_packages", "remove"]), None);
+    }
+
+    #[test]
+    fn a_word_of_a_name_suggests_it() {
+        assert_eq!(close("write", ["write_file", "write_unit", "remove"]), ["write_file", "write_unit"]);
+    }
+
+    #[test]
+    fn a_slip_is_recognised_and_a_stranger_is_not() {
+        let names = ["debian-minimal", "debootstrap", "vm", "dpkg"];
+        assert_eq!(close("debian_minimal", names), ["debian-minimal"]);
+        assert_eq!(close("debian-minmal", names), ["debian-minimal"]);
+        assert_eq!(close("vn", names), ["vm"]);
+        assert!(close("kubernetes", names).is_empty());
+    }
+
+    #[test]
+    fn a_suggestion_reads_as_a_question() {
+        assert_eq!(suggestion(&["vm", "vn"]), "; did you mean `vm` or `vn`?");
+        assert_eq!(suggestion(&[""; 0]), "");
     }
 }

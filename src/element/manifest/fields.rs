@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
-use crate::element::nearest::{nearest, suggestion};
+use crate::script::nearest;
 use crate::script::syntax::{Key, Literal, LiteralValue, Source};
 
 /// A map of a manifest and the file that it stands in.
@@ -28,8 +28,8 @@ impl<'a> Fields<'a> {
         match self.entries.iter().find(|(key, _)| !known.contains(&key.name.as_str())) {
             None => Ok(()),
             Some((key, _)) => {
-                let close = nearest(&key.name, known.iter().copied());
-                let message = format!("{} has no field `{}`{}", self.what, key.name, suggestion(&close));
+                let close = nearest::close(&key.name, known.iter().copied());
+                let message = format!("{} has no field `{}`{}", self.what, key.name, nearest::suggestion(&close));
                 let mut diagnostic =
                     self.source.diagnostic("manifest.field", message, key.span.clone(), "unknown field");
                 diagnostic.help.push(format!("its fields are {}", known.join(", ")));

@@ -22,6 +22,8 @@ pub struct Manifest {
     pub depends: Option<Vec<String>>,
     /// What it stands for.
     pub provides: Option<Vec<String>>,
+    /// Architectures that it works on, in Debian's spelling; empty means all.
+    pub architectures: Vec<String>,
     /// What its scripts may do.
     pub permissions: Vec<String>,
     /// Options that it offers.

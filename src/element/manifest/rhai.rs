@@ -10,14 +10,23 @@ use super::Manifest;
 use super::fields::{Fields, expected, text};
 use crate::diagnostic::Diagnostic;
 use crate::element::model::OperatingSystem;
-use crate::element::nearest::{nearest, suggestion};
-use crate::element::{OptionKind, OptionSpec, hooks};
+use crate::element::{OptionKind, OptionSpec, architecture, hooks};
 use crate::plan::Phase;
-use crate::script::permission;
 use crate::script::syntax::{Literal, LiteralValue, Source};
+use crate::script::{nearest, permission};
 
-const FIELDS: [&str; 9] =
-    ["summary", "depends", "provides", "permissions", "options", "order", "environment", "system", "boot_loader"];
+const FIELDS: [&str; 10] = [
+    "summary",
+    "depends",
+    "provides",
+    "architectures",
+    "permissions",
+    "options",
+    "order",
+    "environment",
+    "system",
+    "boot_loader",
+];
 const BOOT_LOADERS: [&str; 1] = ["grub"];
 
 /// The manifest of `source`.
@@ -38,6 +47,7 @@ pub fn read(source: &Source) -> Result<Manifest, Diagnostic> {
         summary: fields.required("summary")?,
         depends: fields.texts("depends")?,
         provides: fields.texts("provides")?,
+        architectures: architectures(source, &fields)?,
         permissions: permissions(source, &fields)?,
         options: options(source, &fields)?,
         order: order(source, &fields)?,
@@ -50,6 +60,33 @@ pub fn read(source: &Source) -> Result<Manifest, Diagnostic> {
 /// The phases that `source` has functions for.
 pub fn phases(source: &Source) -> Vec<Phase> {
     Phase::ALL.into_iter().filter(|phase| source.function(&phase.function()).is_some()).collect()
+}
+
+/// Architectures, each one that Debian has.
+fn architectures(source: &Source, fields: &Fields<'_>) -> Result<Vec<String>, Diagnostic> {
+    let names = fields.texts("architectures")?.unwrap_or_default();
+    let Some(literal) = fields.get("architectures") else { return Ok(names) };
+    let LiteralValue::Array(literals) = &literal.value else { return Ok(names) };
+    if names.is_empty() {
+        let message = "`architectures` is empty: the element would work nowhere";
+        return Err(source.diagnostic(
+            "manifest.architecture",
+            message,
+            literal.span.clone(),
+            "name some, or leave it out",
+        ));
+    }
+    for (name, literal) in names.iter().zip(literals) {
+        if !architecture::KNOWN.contains(&name.as_str()) {
+            let message = match architecture::debian(name) {
+                Some(debian) => format!("Debian calls `{name}` `{debian}`"),
+                None => format!("there is no architecture `{name}`: there are {}", architecture::KNOWN.join(", ")),
+            };
+            let span = literal.span.clone();
+            return Err(source.diagnostic("manifest.architecture", message, span, "unknown architecture"));
+        }
+    }
+    Ok(names)
 }
 
 /// Grants, each one that scripts know.
@@ -142,8 +179,8 @@ fn order(source: &Source, fields: &Fields<'_>) -> Result<BTreeMap<Phase, String>
     for (key, value) in Fields::new(source, "`order`", literal)?.entries() {
         let Some(phase) = Phase::parse(&key.name) else {
             let names = Phase::ALL.map(Phase::function);
-            let close = nearest(&key.name, names.iter().map(String::as_str));
-            let message = format!("there is no phase `{}`{}", key.name, suggestion(&close));
+            let close = nearest::close(&key.name, names.iter().map(String::as_str));
+            let message = format!("there is no phase `{}`{}", key.name, nearest::suggestion(&close));
             return Err(source.diagnostic("unknown-phase", message, key.span.clone(), "unknown phase"));
         };
         let place = text(source, &key.name, value)?;
@@ -191,6 +228,24 @@ fn boot_loader(source: &Source, fields: &Fields<'_>) -> Result<Option<String>, D
     }
 }
 
+/// Refuses a `boot_loader` of an element that has not exactly one hook of `finalise`: kiln installs it right after that one.
+///
+/// # Errors
+/// Points at the field.
+pub fn check_boot_loader(source: &Source, finalise_hooks: usize) -> Result<(), Diagnostic> {
+    let Some(literal) = source.constant("ELEMENT")? else { return Ok(()) };
+    let fields = Fields::new(source, "ELEMENT", literal)?;
+    let Some(given) = fields.get("boot_loader").filter(|_| finalise_hooks != 1) else { return Ok(()) };
+    let message = format!(
+        "`boot_loader` needs exactly one finalise hook, after which kiln installs it; the element has {}",
+        if finalise_hooks == 0 { "none".to_owned() } else { finalise_hooks.to_string() }
+    );
+    let mut diagnostic =
+        source.diagnostic("manifest.boot-loader", message, given.span.clone(), "installed after which hook?");
+    diagnostic.help.push("write one `fn finalise(image)`, or one file finalise.d/NN-name.rhai".into());
+    Err(diagnostic)
+}
+
 fn json(literal: &Literal) -> Value {
     match &literal.value {
         LiteralValue::Unit => Value::Null,
@@ -226,7 +281,8 @@ mod tests {
     fn every_field_is_read() {
         let manifest = manifest(
             r#"const ELEMENT = #{
-                summary: "s", depends: ["a"], provides: ["operating-system"], permissions: ["run"],
+                summary: "s", depends: ["a"], provides: ["operating-system"], architectures: ["amd64"],
+                permissions: ["run"],
                 options: #{
                     release: #{ type: "string", default_value: "stable", help: "h", env: "R" },
                     count: #{ type: "int", help: "h", env: ["A", "B"] },
@@ -241,6 +297,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(manifest.depends, Some(vec!["a".to_string()]));
+        assert_eq!(manifest.architectures, ["amd64"]);
         assert_eq!(manifest.options["release"].default_value, json!("stable"));
         assert_eq!(manifest.options["count"].default_value, json!(0));
         assert_eq!(manifest.options["count"].variables, ["A", "B"]);
@@ -280,6 +337,14 @@ mod tests {
         );
         refused(r#"const ELEMENT = #{ summary: "s", boot_loader: "lilo" };"#, "no boot loader `lilo`", "\"lilo\"");
         refused(r#"const ELEMENT = #{ depends: [] };"#, "lacks the field `summary`", "#{");
+    }
+
+    #[test]
+    fn an_architecture_is_one_of_debians() {
+        let with = |names: &str| format!("const ELEMENT = #{{ summary: \"s\", architectures: {names} }};");
+        refused(&with("[\"amd64\", \"x86_64\"]"), "Debian calls `x86_64` `amd64`", "\"x86_64\"");
+        refused(&with("[\"amd46\"]"), "no architecture `amd46`: there are amd64, arm64", "\"amd46\"");
+        refused(&with("[]"), "would work nowhere", "[");
     }
 
     #[test]
