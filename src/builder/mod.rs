@@ -7,6 +7,7 @@
 pub mod child;
 pub mod error;
 mod image;
+mod interrupts;
 pub mod parent;
 mod spine;
 mod stack;

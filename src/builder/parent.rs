@@ -5,14 +5,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
+use super::interrupts::Interrupts;
 use crate::event::{Artifact, Event, Events, Failure};
 use crate::format;
 use crate::plan::Plan;
@@ -77,15 +74,19 @@ fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome,
     if settings.reuse {
         settle(&settings.store).map_err(|error| format!("cannot use the store at {}: {error}", settings.store))?;
     }
-    let outcome = supervise(plan, settings, &work, events);
+    let interrupts = Interrupts::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let outcome = supervise(plan, settings, &work, &interrupts, events);
     // Whatever happened, the builder and all it started are gone: nothing is mounted and nobody writes.
     let placed = match outcome {
         Ok((Ended::Well(artifacts), milliseconds)) => {
             // What is not written to disk yet shall not be: syncing an artifact would take it along.
             work.empty();
-            place(&artifacts, work.name()).map(|()| {
-                events.send(Event::Finished { milliseconds });
-                Outcome::Built
+            place(&artifacts, work.name(), &interrupts).map(|interrupted| match interrupted {
+                Some(signal) => Outcome::Interrupted { signal },
+                None => {
+                    events.send(Event::Finished { milliseconds });
+                    Outcome::Built
+                }
             })
         }
         Ok((Ended::Badly { status }, _)) => Ok(Outcome::Failed { status }),
@@ -113,6 +114,7 @@ fn supervise(
     plan: &Plan,
     settings: &Settings,
     work: &work_folder::WorkFolder,
+    interrupts: &Interrupts,
     events: &Events,
 ) -> Result<(Ended, u64), String> {
     let failed = |what: &str| {
@@ -120,7 +122,6 @@ fn supervise(
         move |error: std::io::Error| format!("{what}: {error}")
     };
     let plan = serde_json::to_vec(plan).map_err(|error| format!("cannot write down the plan: {error}"))?;
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed("cannot listen for signals"))?;
     let lock = work.share_lock().map_err(failed("cannot share the work folder's lock"))?;
     let mut arguments = vec!["builder", "--work", work.path().as_str(), "--store", settings.store.as_str()];
     if !settings.reuse {
@@ -129,16 +130,7 @@ fn supervise(
     let (mut builder, pipes) =
         isolation::start("/proc/self/exe", &arguments, &[lock]).map_err(|error| error.to_string())?;
     let Pipes { plan: mut plan_pipe, events: event_pipe, complaints } = pipes;
-    let interrupted = Arc::new(AtomicI32::new(0));
-    let handle = signals.handle();
-    let flag = Arc::clone(&interrupted);
-    let killer = builder.killer().map_err(failed("cannot get hold of the builder"))?;
-    let listener = thread::spawn(move || {
-        for signal in &mut signals {
-            flag.store(signal, Ordering::SeqCst);
-            killer.kill();
-        }
-    });
+    interrupts.aim(builder.killer().map_err(failed("cannot get hold of the builder"))?);
     let mut told = Told::default();
     let complaint = thread::scope(|scope| {
         let complaints = scope.spawn(move || {
@@ -158,10 +150,7 @@ fn supervise(
         complaints.join().unwrap_or_default()
     });
     let status = builder.wait().map_err(failed("cannot wait for the builder"))?;
-    handle.close();
-    let _ = listener.join();
-    let signal = interrupted.load(Ordering::SeqCst);
-    if signal != 0 {
+    if let Some(signal) = interrupts.signal() {
         return Ok((Ended::BySignal(signal), 0));
     }
     if let (true, Some(milliseconds)) = (status.success(), told.finished) {
@@ -205,10 +194,13 @@ fn with_digests(path: &Utf8Path) -> [Utf8PathBuf; 3] {
 }
 
 /// Makes artifacts and their digest files durable and gives them their names: a reader never sees half an image, nor an image
-/// beside the digests of another.
-fn place(artifacts: &[Artifact], build: &str) -> Result<(), String> {
+/// beside the digests of another. A signal that comes before the first name is given ends it; the signal is the result.
+fn place(artifacts: &[Artifact], build: &str, interrupts: &Interrupts) -> Result<Option<i32>, String> {
     let mut renames = Vec::new();
     for artifact in artifacts {
+        if let Some(signal) = interrupts.signal() {
+            return Ok(Some(signal));
+        }
         sync(&artifact.temporary)?;
         renames.push((artifact.temporary.clone(), artifact.path.clone()));
         for (path, text) in format::checksum::checksum_files(artifact) {
@@ -231,7 +223,7 @@ fn place(artifacts: &[Artifact], build: &str) -> Result<(), String> {
         let folder = artifact.path.parent().filter(|folder| !folder.as_str().is_empty());
         sync(folder.unwrap_or(Utf8Path::new(".")))?;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn sync(path: &Utf8Path) -> Result<(), String> {

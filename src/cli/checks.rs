@@ -14,6 +14,7 @@ use crate::format;
 use crate::plan::{Action, Plan};
 use crate::request::Request;
 use crate::sandbox::command::PATH;
+use crate::sandbox::host;
 
 /// Bytes that a build needs in the store: packages, the tree, the raw image (sparse).
 const STORE_ROOM: u64 = 3 << 30;
@@ -38,7 +39,7 @@ pub fn check(plan: &Plan, store: &Utf8Path) -> Result<(), String> {
         let folder = output.path.parent().unwrap_or(Utf8Path::new("/"));
         room(folder, OUTPUT_ROOM, &format!("{}", output.path), "name another folder with -o, or free some")?;
     }
-    if !nix::unistd::geteuid().is_root() {
+    if !host::is_root() {
         return Err("kiln builds as root for now: run it as root (nothing is mounted on the host)".to_owned());
     }
     Ok(())
@@ -47,31 +48,19 @@ pub fn check(plan: &Plan, store: &Utf8Path) -> Result<(), String> {
 /// Refuses a store on a file system upon which no overlay can lie: every build needs one, also without the cache.
 fn holds_layers(store: &Utf8Path) -> Result<(), String> {
     let there = store.ancestors().find(|folder| folder.exists()).unwrap_or(Utf8Path::new("/"));
-    let facts = rustix::fs::statfs(there.as_std_path())
-        .map_err(|error| format!("cannot tell the file system of {there}: {error}"))?;
-    match unfit(facts.f_type) {
-        None => Ok(()),
-        Some(kind) => Err(format!(
-            "the store {store} is on {kind}, which cannot hold the layers of a build; name a folder on ext4, XFS, btrfs or \
-             tmpfs with --store"
-        )),
+    let kind =
+        host::filesystem_kind(there).map_err(|error| format!("cannot tell the file system of {there}: {error}"))?;
+    if !NO_LAYERS.contains(&kind) {
+        return Ok(());
     }
+    Err(format!(
+        "the store {store} is on {kind}, which cannot hold the layers of a build; name a folder on ext4, XFS, btrfs or tmpfs \
+         with --store"
+    ))
 }
 
-/// The name of a file system that cannot be the upper layer of an overlay, by its number in statfs(2).
-fn unfit(magic: rustix::fs::FsWord) -> Option<&'static str> {
-    Some(match magic {
-        0x794c_7630 => "overlay",
-        0x6969 => "NFS",
-        0x6573_5546 => "FUSE",
-        0x4d44 => "vfat",
-        0x2011_bab0 => "exFAT",
-        0x0102_1997 => "9p",
-        0xff53_4d42 | 0xfe53_4d42 => "SMB",
-        0xf15f => "eCryptfs",
-        _ => return None,
-    })
-}
+/// File systems that cannot be the upper layer of an overlay.
+const NO_LAYERS: [&str; 8] = ["overlay", "nfs", "fuse", "vfat", "exfat", "9p", "cifs", "smb3"];
 
 fn room(folder: &Utf8Path, needed: u64, what: &str, advice: &str) -> Result<(), String> {
     let free = format::free_space(folder).map_err(|error| error.to_string())?;
