@@ -33,9 +33,10 @@ const WINDOW: usize = 32 << 10;
 /// How long a FIFO is waited for before the end of the loan is looked for, in milliseconds.
 const GLANCE: u16 = 100;
 
-/// Sends its level and its file, and passes on what comes back. `FOLDER` is where the FIFOs are.
+/// Sends its level and its file, or else what it is given to read (Debian 13 pipes into it), and passes on what comes back. `FOLDER` is where the FIFOs are.
 const PROGRAM: &str = r#"#!/bin/sh
 level=6
+file=
 for word; do
     case $word in
     -[1-9]) level=${word#-} ;;
@@ -43,8 +44,13 @@ for word; do
     *) file=$word ;;
     esac
 done
-[ -r "$file" ] || exit 1
-{ echo "$level"; cat -- "$file"; } >FOLDER/plain &
+# A command in the background would read nothing but what it is given on another descriptor.
+exec 3<&0
+if [ -n "$file" ]; then
+    [ -r "$file" ] || exit 1
+    exec 3<"$file"
+fi
+{ echo "$level"; cat <&3; } >FOLDER/plain &
 exec cat FOLDER/compressed
 "#;
 
@@ -285,9 +291,11 @@ mod tests {
         let fifos = top.join("fifos");
         let pigz = Pigz::lend(&top.join("root"), &fifos, fifos.as_str()).unwrap().unwrap();
         let program = top.join("root/usr/bin/pigz");
-        for level in ["-9", "-1"] {
-            let argv = [program.as_str(), level, "-c", top.join("file").as_str()].map(str::to_owned);
-            let output = Command::new(argv).quiet().check(&Events::none()).unwrap();
+        let file = top.join("file");
+        let of_file = |level: &str| Command::new([program.as_str(), level, "-c", file.as_str()]);
+        let piped_into = || Command::new([program.as_str(), "-c"]).stdin(plain.clone());
+        for command in [of_file("-9"), of_file("-1"), piped_into()] {
+            let output = command.quiet().check(&Events::none()).unwrap();
             let mut back = Vec::new();
             flate2::read::GzDecoder::new(output.stdout.as_slice()).read_to_end(&mut back).unwrap();
             assert!(back == plain);
