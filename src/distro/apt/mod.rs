@@ -5,6 +5,7 @@
 //! ([`configure`]); later packages through the image's own apt-get ([`packages`]). Not here: what the packages are for.
 
 pub mod ahead;
+pub mod archives;
 pub mod configure;
 pub mod control;
 pub mod deb;
@@ -165,6 +166,11 @@ pub fn host_architecture() -> &'static str {
         "powerpc64" => "ppc64el",
         other => other,
     }
+}
+
+/// `text` in lower case when it is the hex of a sha256: it becomes the name of a file.
+pub(super) fn digest(text: &str) -> Option<String> {
+    (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| text.to_ascii_lowercase())
 }
 
 pub(super) fn panicked() -> DistroError {
