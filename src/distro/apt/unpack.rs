@@ -286,6 +286,7 @@ mod tests {
             conflicts: vec![],
             replaces: relations(replaces).into_iter().flatten().collect(),
             provides: vec![],
+            not_automatic: false,
         }
     }
 
