@@ -153,8 +153,10 @@ impl Work<'_> {
         clock: &Clock<'_>,
     ) -> Result<(), DistroError> {
         let count = self.choice.packages.len() - self.choice.base;
-        let mut controls = self
-            .parallel(rest, count, |at, bytes| Ok((at, Deb::new(&self.choice.packages[at].url, bytes)?.control()?)))?;
+        let mut controls = self.parallel(rest, count, |at, bytes| {
+            let package = &self.choice.packages[at];
+            Ok((at, Deb::new(&package.url, bytes)?.control_of(package)?))
+        })?;
         controls.sort_by_key(|(at, _)| *at);
         for (_, control) in &controls {
             database.add_control(control)?;

@@ -38,7 +38,7 @@ use index::{Index, Package};
 use sources::{Settings, Source};
 
 /// Raised when what an equal resolution installs changes.
-const FORMAT: &str = "apt-bootstrap 1";
+const FORMAT: &str = "apt-bootstrap 2";
 
 /// Bootstraps Debian.
 #[derive(Debug)]
