@@ -63,7 +63,8 @@ impl<'a> Unpacker<'a> {
 
     /// From now on honours the diversions that are recorded in the tree (three lines each: path, new path, package).
     pub fn read_diversions(&mut self) {
-        let text = std::fs::read_to_string(self.root.join("var/lib/dpkg/diversions")).unwrap_or_default();
+        let text = Tree::open(&self.root).and_then(|tree| tree.read("var/lib/dpkg/diversions")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
         let mut lines = text.lines().map(str::to_owned);
         while let (Some(from), Some(to), Some(by)) = (lines.next(), lines.next(), lines.next()) {
             self.diversions.insert(from, (to, by));
