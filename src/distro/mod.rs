@@ -49,6 +49,9 @@ pub struct ResolvedPackage {
 pub struct Resolution {
     /// Lower-case hex over names, versions and digests of all packages, the sources, the keys and the settings.
     pub digest: String,
+    /// Lower-case hex over the signed heads of all sources: the state of the archive that packages installed later come from. It
+    /// changes whenever the archive does, also when the chosen packages stay the same.
+    pub archive: String,
     /// The packages, sorted by name.
     pub packages: Vec<ResolvedPackage>,
     /// Bytes that are not yet in the store.

@@ -53,6 +53,12 @@ impl Fetcher {
     /// # Errors
     /// [`StoreError::Missing`] when the server denies it, [`StoreError::Network`] for all that may pass.
     pub fn open(&self, url: &str, offset: u64) -> Result<Body, StoreError> {
+        let body = self.open_at(url, offset)?;
+        // A server that sends another part than it was asked for is asked for the whole.
+        if body.offset == offset || body.offset == 0 { Ok(body) } else { self.open_at(url, 0) }
+    }
+
+    fn open_at(&self, url: &str, offset: u64) -> Result<Body, StoreError> {
         match url.split_once(':') {
             Some(("http", _)) => match self.proxy.as_ref().filter(|proxy| !excepted(proxy, url)) {
                 Some(proxy) => self.proxied(proxy, url, offset),
@@ -70,12 +76,12 @@ impl Fetcher {
             let answer = super::proxy::get(proxy, &at, offset).map_err(|error| network(url, &error))?;
             match answer.location {
                 Some(location) if (300..400).contains(&answer.status) => {
-                    if !location.starts_with("http://") {
-                        return self.open(&location, offset);
+                    at = join(&at, &location).ok_or_else(|| StoreError::Scheme { url: location.clone() })?;
+                    if at.starts_with("https:") || excepted(proxy, &at) {
+                        return self.open(&at, offset);
                     }
-                    at = location;
                 }
-                _ => return body(url, answer.status, offset, answer.body),
+                _ => return body(url, answer.status, offset, answer.range.as_deref(), answer.body),
             }
         }
         Err(network(url, &"it is redirected again and again"))
@@ -138,6 +144,21 @@ fn proxy(variables: &BTreeMap<String, String>, variable: &str) -> Result<Option<
         value: value.clone(),
         reason: reason.to_string(),
     };
+    // Requests for http: are made by `super::proxy`, which speaks no TLS; SOCKS is spoken by nobody here.
+    let known = match value.split_once("://") {
+        None => true,
+        Some((scheme, _)) => {
+            let scheme = scheme.to_ascii_lowercase();
+            scheme == "http" || scheme == "https" && variable == "https_proxy" || scheme.is_empty()
+        }
+    };
+    if !known {
+        return Err(StoreError::Proxy {
+            variable: variable.to_owned(),
+            value: value.clone(),
+            reason: "kiln speaks only HTTP to proxies".into(),
+        });
+    }
     let plain = Proxy::new(value).map_err(wrong)?;
     let Some(exceptions) = lookup("no_proxy") else { return Ok(Some(plain)) };
     let mut builder = Proxy::builder(plain.protocol()).host(plain.host()).port(plain.port());
@@ -171,14 +192,80 @@ fn remote(agent: &Agent, url: &str, offset: u64) -> Result<Body, StoreError> {
         request = request.header("Range", format!("bytes={offset}-"));
     }
     let response = request.call().map_err(|error| network(url, &error))?;
-    body(url, response.status().as_u16(), offset, Box::new(response.into_body().into_reader()))
+    let range = response.headers().get("Content-Range").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let status = response.status().as_u16();
+    body(url, status, offset, range.as_deref(), Box::new(response.into_body().into_reader()))
 }
 
-/// What an answer with `status` to a request from `offset` on means.
-fn body(url: &str, status: u16, offset: u64, reader: Box<dyn Read + Send>) -> Result<Body, StoreError> {
+/// Where a redirection from the URL `base` to `location` leads (RFC 3986 §5.2), when that is `http:` or `https:`.
+fn join(base: &str, location: &str) -> Option<String> {
+    let location = location.split('#').next().unwrap_or_default();
+    let scheme = |url: &str| -> Option<String> {
+        let (scheme, _) = url.split_once(':')?;
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+        scheme.bytes().all(letter).then(|| scheme.to_ascii_lowercase())
+    };
+    if let Some(scheme) = scheme(location) {
+        let rest = &location[scheme.len()..];
+        let whole = matches!(scheme.as_str(), "http" | "https") && rest.starts_with("://");
+        return whole.then(|| format!("{scheme}{rest}"));
+    }
+    let (scheme, rest) = base.split_once("://")?;
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if let Some(other) = location.strip_prefix("//") {
+        return Some(format!("{scheme}://{other}"));
+    }
+    let (path, query) = match location.split_once('?') {
+        _ if location.is_empty() => (path.to_owned(), None),
+        Some(("", query)) => (path.to_owned(), Some(query)),
+        found => {
+            let (place, query) = found.map_or((location, None), |(place, query)| (place, Some(query)));
+            let folder = &path[..path.rfind('/').map_or(0, |slash| slash + 1)];
+            (if place.starts_with('/') { place.to_owned() } else { format!("{folder}{place}") }, query)
+        }
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    let all: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    for (at, part) in all.iter().enumerate() {
+        match *part {
+            "." | ".." => {
+                if *part == ".." {
+                    parts.pop();
+                }
+                if at + 1 == all.len() {
+                    parts.push("");
+                }
+            }
+            part => parts.push(part),
+        }
+    }
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    Some(format!("{scheme}://{host}/{}{query}", parts.join("/")))
+}
+
+/// Where `bytes START-END/TOTAL` starts (RFC 9110 §14.4).
+fn start(range: &str) -> Option<u64> {
+    range.trim().strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
+}
+
+/// What an answer with `status` and Content-Range `range` to a request from `offset` on means.
+fn body(
+    url: &str,
+    status: u16,
+    offset: u64,
+    range: Option<&str>,
+    reader: Box<dyn Read + Send>,
+) -> Result<Body, StoreError> {
     match status {
         200 => Ok(Body { reader, offset: 0 }),
-        206 => Ok(Body { reader, offset }),
+        206 => {
+            let found = range.map_or(Some(offset), start).unwrap_or(u64::MAX);
+            if offset == 0 && found != 0 {
+                return Err(network(url, &"the server sends a part that nobody asked for"));
+            }
+            Ok(Body { reader, offset: found })
+        }
         // Nothing is left after `offset`: the caller compares sizes and digests.
         416 => Ok(Body { reader: Box::new(std::io::empty()), offset }),
         401 | 403 | 404 | 410 => Err(StoreError::Missing { url: url.to_owned(), status }),
@@ -199,5 +286,44 @@ fn local(url: &str, rest: &str, offset: u64) -> Result<Body, StoreError> {
             Err(StoreError::Missing { url: url.to_owned(), status: 404 })
         }
         Err(source) => Err(StoreError::File { action: "read", path: path.into(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirections_are_joined_and_lead_only_to_http() {
+        let base = "http://m.example/debian/pool/a.deb?x=1";
+        for (location, wanted) in [
+            ("http://o.example/b", Some("http://o.example/b")),
+            ("HTTPS://o.example/b#part", Some("https://o.example/b")),
+            ("//o.example/b", Some("http://o.example/b")),
+            ("/b?c=http://d", Some("http://m.example/b?c=http://d")),
+            ("b.deb", Some("http://m.example/debian/pool/b.deb")),
+            ("../b/./c", Some("http://m.example/debian/b/c")),
+            ("../../../..", Some("http://m.example/")),
+            ("a_1:2.deb", Some("http://m.example/debian/pool/a_1:2.deb")),
+            ("?y", Some("http://m.example/debian/pool/a.deb?y")),
+            ("file:///etc/passwd", None),
+            ("copy:/etc/passwd", None),
+            ("ftp://o.example/", None),
+        ] {
+            assert_eq!(join(base, location).as_deref(), wanted, "{location}");
+        }
+        assert_eq!(join("http://m.example", "b").as_deref(), Some("http://m.example/b"));
+    }
+
+    #[test]
+    fn a_proxy_that_is_not_spoken_to_over_http_is_refused_by_name() {
+        for (variable, value) in
+            [("http_proxy", "https://p:1"), ("http_proxy", "socks5://p:1"), ("https_proxy", "socks4://p:1")]
+        {
+            let variables = BTreeMap::from([(variable.to_owned(), value.to_owned())]);
+            let error = Fetcher::new(&variables).unwrap_err().to_string();
+            assert!(error.contains(variable) && error.contains("http://HOST:PORT"), "{error}");
+        }
+        Fetcher::new(&BTreeMap::from([("http_proxy".to_owned(), "p:1".to_owned())])).unwrap();
     }
 }

@@ -113,8 +113,27 @@ fn lock(path: &Utf8Path) -> std::io::Result<Flock<File>> {
     }
 }
 
-/// Appends what is missing and verifies the whole.
+/// Makes the whole of what is there, and once more from the start when what was there is not a part of it: it may be from
+/// another mirror, or the file has changed.
 fn complete(
+    file: &mut File,
+    fetcher: &Fetcher,
+    url: &str,
+    sha256: &str,
+    size: Option<u64>,
+    progress: &dyn Fn(u64),
+) -> Result<(), StoreError> {
+    let resumed = file.metadata().is_ok_and(|data| data.len() > 0);
+    match append(file, fetcher, url, sha256, size, progress) {
+        Err(StoreError::Digest { .. } | StoreError::Size { .. }) if resumed => {
+            append(file, fetcher, url, sha256, size, progress)
+        }
+        other => other,
+    }
+}
+
+/// Appends what is missing and verifies the whole; empties the file when that is wrong.
+fn append(
     file: &mut File,
     fetcher: &Fetcher,
     url: &str,
@@ -255,6 +274,24 @@ mod tests {
         let path = store.fetch(&fetcher, &[url], &sha256(b"0123456789"), Some(10), &|_| {}).unwrap();
         assert_eq!(std::fs::read(path).unwrap(), b"0123456789");
         assert_eq!(server.join().unwrap(), ["", "range: bytes=4-"]);
+    }
+
+    #[test]
+    fn a_part_that_does_not_belong_to_the_rest_is_fetched_again_from_the_start() {
+        let broken = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123".to_vec();
+        let part = |range: &str| {
+            let head = "HTTP/1.1 206 Partial Content\r\nContent-Length: 6\r\nConnection: close\r\n";
+            format!("{head}{range}\r\nxxxxxx").into_bytes()
+        };
+        let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123456789".to_vec();
+        for range in ["", "Content-Range: bytes 2-7/10\r\n"] {
+            let folder = tempfile::tempdir().unwrap();
+            let (store, fetcher) = store(&folder);
+            let (url, server) = serve(vec![broken.clone(), part(range), whole.clone()]);
+            let path = store.fetch(&fetcher, &[url], &sha256(b"0123456789"), Some(10), &|_| {}).unwrap();
+            assert_eq!(std::fs::read(path).unwrap(), b"0123456789");
+            assert_eq!(server.join().unwrap(), ["", "range: bytes=4-", ""]);
+        }
     }
 
     #[test]

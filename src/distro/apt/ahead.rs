@@ -47,6 +47,7 @@ impl Ahead {
         read: impl FnOnce(&mut dyn FnMut(&mut dyn Read) -> io::Result<()>),
     ) -> u64 {
         self.data.lock().unwrap_or_else(PoisonError::into_inner).insert(position, None);
+        let _guard = OnItsWay { ahead: self, position };
         let mut result = None;
         read(&mut |reader| {
             let mut file = tempfile::tempfile_in(folder)?;
@@ -67,19 +68,13 @@ impl Ahead {
             result = Some((file, length));
             Ok(())
         });
-        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
-        let length = match result {
+        match result {
             Some((file, length)) => {
-                data.insert(position, Some(file));
+                self.data.lock().unwrap_or_else(PoisonError::into_inner).insert(position, Some(file));
                 length
             }
-            None => {
-                data.remove(&position);
-                0
-            }
-        };
-        self.ready.notify_all();
-        length
+            None => 0,
+        }
     }
 
     /// The data of the package at `position`, waited for when it is on its way; nothing when nobody began with it.
@@ -94,6 +89,22 @@ impl Ahead {
     /// Whether no more than [`LIMIT`] bytes would lie ready.
     pub const fn has_room(ready: u64) -> bool {
         ready < LIMIT / 2
+    }
+}
+
+/// Whoever waits is told how it ended, also when the worker panicked.
+struct OnItsWay<'a> {
+    ahead: &'a Ahead,
+    position: usize,
+}
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        let mut data = self.ahead.data.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(None) = data.get(&self.position) {
+            data.remove(&self.position);
+        }
+        self.ahead.ready.notify_all();
     }
 }
 
@@ -118,6 +129,16 @@ mod tests {
         assert_eq!(ahead.prepare(5, folder, &abandoned, |sink| drop(sink(&mut &b"text"[..]))), 0);
         assert!(ahead.take(5).is_none());
         assert_eq!(folder.read_dir_utf8().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_worker_that_panicked() {
+        let ahead = Ahead::default();
+        let worker = std::panic::AssertUnwindSafe(|| {
+            ahead.prepare(1, Utf8Path::new("/"), &AtomicBool::new(false), |_| std::panic::resume_unwind(Box::new(())))
+        });
+        assert!(std::panic::catch_unwind(worker).is_err());
+        assert!(!ahead.data.lock().unwrap().contains_key(&1) && ahead.take(1).is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::deb::Control;
 use super::dpkg_database::info_name;
 use super::index::Package;
+use super::tree::Tree;
 use crate::distro::DistroError;
 use crate::event::Events;
 use crate::sandbox::chroot::Chroot;
@@ -28,10 +29,13 @@ echo "$1" | while read -r DPKG_MAINTSCRIPT_PACKAGE DPKG_MAINTSCRIPT_ARCH script;
 done
 "#;
 
+/// What invoke-rc.d asks before it does anything.
+const POLICY: &str = "usr/sbin/policy-rc.d";
+
 /// A tree in which no service starts, until this is dropped.
 #[derive(Debug)]
 pub struct Quiet {
-    policy: Utf8PathBuf,
+    root: Utf8PathBuf,
 }
 
 impl Quiet {
@@ -40,21 +44,21 @@ impl Quiet {
     /// # Errors
     /// When the tree cannot be written.
     pub fn new(root: &Utf8Path) -> Result<Option<Self>, DistroError> {
-        use std::os::unix::fs::PermissionsExt;
-        let policy = root.join("usr/sbin/policy-rc.d");
-        if policy.exists() {
-            return Ok(None);
-        }
-        std::fs::write(&policy, "#!/bin/sh\nexit 101\n")
-            .and_then(|()| std::fs::set_permissions(&policy, std::fs::Permissions::from_mode(0o755)))
-            .map_err(|source| DistroError::File { action: "write", path: policy.clone(), source })?;
-        Ok(Some(Self { policy }))
+        let make = || {
+            let tree = Tree::open(root)?;
+            if tree.has(POLICY) {
+                return Ok(None);
+            }
+            tree.put(POLICY, b"#!/bin/sh\nexit 101\n", 0o755)?;
+            Ok(Some(Self { root: root.to_owned() }))
+        };
+        make().map_err(|source| DistroError::File { action: "write", path: root.join(POLICY), source })
     }
 }
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.policy);
+        let _ = Tree::open(&self.root).and_then(|tree| tree.remove(POLICY));
     }
 }
 

@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::control;
 use super::deb::Control;
 use super::index::Package;
+use super::tree::Tree;
 use super::unpack::Unpacked;
 use crate::distro::DistroError;
 
@@ -28,13 +28,14 @@ impl Database {
     /// When the tree cannot be written.
     pub fn open(root: &Utf8Path) -> Result<Self, DistroError> {
         let database = Self { root: root.to_owned() };
-        for folder in ["", "info", "updates", "triggers", "alternatives", "parts"] {
-            let path = database.path(folder);
-            std::fs::create_dir_all(&path).map_err(|source| DistroError::File { action: "make", path, source })?;
+        let tree = database.tree()?;
+        for folder in ["info", "updates", "triggers", "alternatives", "parts"] {
+            let path = path(folder);
+            tree.make_dir(path.as_bytes()).map_err(|source| database.failed("make", &path, source))?;
         }
         for (file, content) in [("status", ""), ("available", ""), ("cmethopt", "apt apt\n"), ("info/format", "1\n")] {
-            if !database.path(file).exists() {
-                database.write(file, content.as_bytes(), false)?;
+            if !tree.has(&path(file)) {
+                database.write(&tree, file, content.as_bytes(), false)?;
             }
         }
         Ok(database)
@@ -45,9 +46,9 @@ impl Database {
     /// # Errors
     /// When the tree cannot be written.
     pub fn add_control(&self, control: &Control) -> Result<(), DistroError> {
-        let name = info_name(control);
+        let (tree, name) = (self.tree()?, info_name(control));
         for (file, (content, executable)) in &control.files {
-            self.write(&format!("info/{name}.{file}"), content, *executable)?;
+            self.write(&tree, &format!("info/{name}.{file}"), content, *executable)?;
         }
         Ok(())
     }
@@ -61,6 +62,7 @@ impl Database {
         unpacked: &[(usize, Unpacked)],
         lost: &HashSet<(usize, String)>,
     ) -> Result<(), DistroError> {
+        let tree = self.tree()?;
         let mut status = String::new();
         for (position, package) in unpacked {
             let mut list = String::new();
@@ -70,7 +72,7 @@ impl Database {
                     list.push('\n');
                 }
             }
-            self.write(&format!("info/{}.list", info_name(&package.control)), list.as_bytes(), false)?;
+            self.write(&tree, &format!("info/{}.list", info_name(&package.control)), list.as_bytes(), false)?;
             self.add_control(&package.control)?;
             status.push_str(&status_entry(package));
         }
@@ -92,10 +94,16 @@ impl Database {
                     _ => continue,
                 };
                 let who = format!("{}{ending}", info_name(&package.control));
-                if trigger.trim().starts_with('/') {
-                    let _ = writeln!(files, "{} {who}", trigger.trim());
+                let trigger = trigger.trim();
+                if trigger.starts_with('/') {
+                    let _ = writeln!(files, "{trigger} {who}");
+                } else if is_trigger(trigger) {
+                    let _ = writeln!(named.entry(trigger.to_owned()).or_default(), "{who}");
                 } else {
-                    let _ = writeln!(named.entry(trigger.trim().to_owned()).or_default(), "{who}");
+                    return Err(DistroError::Format {
+                        file: info_name(&package.control),
+                        reason: format!("{trigger:?} is no name of a trigger"),
+                    });
                 }
             }
         }
@@ -108,7 +116,8 @@ impl Database {
 
     /// Activates the triggers on paths that the packages brought; dpkg finds them when it configures next.
     fn activate_file_triggers(&self, unpacked: &[(usize, Unpacked)]) -> Result<(), DistroError> {
-        let text = std::fs::read_to_string(self.path("triggers/File")).unwrap_or_default();
+        let text = self.tree()?.read(&path("triggers/File")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
         let watched: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
         let mut active = BTreeSet::new();
         for (_, package) in unpacked {
@@ -135,32 +144,41 @@ impl Database {
         for package in packages.iter().filter(|package| !manual.contains(&package.name)) {
             let _ = write!(text, "Package: {}\nArchitecture: {arch}\nAuto-Installed: 1\n\n", package.name);
         }
-        let path = self.root.join("var/lib/apt/extended_states");
-        std::fs::write(&path, text).map_err(|source| DistroError::File { action: "write", path, source })
+        let path = "var/lib/apt/extended_states";
+        self.tree()?.put(path, text.as_bytes(), 0o644).map_err(|source| self.failed("write", path, source))
     }
 
-    fn path(&self, file: &str) -> Utf8PathBuf {
-        self.root.join("var/lib/dpkg").join(file)
+    /// Opened anew each time: between two calls scripts change the tree.
+    fn tree(&self) -> Result<Tree, DistroError> {
+        Tree::open(&self.root).map_err(|source| self.failed("open", "", source))
     }
 
-    fn write(&self, file: &str, content: &[u8], executable: bool) -> Result<(), DistroError> {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.path(file);
+    fn write(&self, tree: &Tree, file: &str, content: &[u8], executable: bool) -> Result<(), DistroError> {
+        let path = path(file);
         let mode = if executable { 0o755 } else { 0o644 };
-        std::fs::write(&path, content)
-            .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)))
-            .map_err(|source| DistroError::File { action: "write", path, source })
+        tree.put(&path, content, mode).map_err(|source| self.failed("write", &path, source))
     }
 
     fn append(&self, file: &str, text: &str) -> Result<(), DistroError> {
-        let path = self.path(file);
-        std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(|source| DistroError::File { action: "write", path, source })
+        let path = path(file);
+        self.tree()?.append(&path, text).map_err(|source| self.failed("write", &path, source))
     }
+
+    fn failed(&self, action: &'static str, path: &str, source: std::io::Error) -> DistroError {
+        DistroError::File { action, path: self.root.join(path), source }
+    }
+}
+
+/// A file of the database by its path in the tree.
+fn path(file: &str) -> String {
+    format!("var/lib/dpkg/{file}")
+}
+
+/// Whether a trigger that is no path may be called so: its name is a file's name beside dpkg's own.
+fn is_trigger(name: &str) -> bool {
+    !matches!(name, "" | "File" | "Unincorp" | "Lock")
+        && !name.starts_with('.')
+        && !name.contains(['/', '\0', ' ', '\t'])
 }
 
 /// The name that dpkg files a package under: with the architecture when several may be installed side by side.
@@ -193,4 +211,40 @@ fn status_entry(package: &Unpacked) -> String {
     }
     entry.push('\n');
     entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(triggers: &str) -> (usize, Unpacked) {
+        let mut control = Control { paragraph: "Package: a\nArchitecture: all\n".into(), ..Control::default() };
+        control.files.insert("triggers".into(), (triggers.as_bytes().to_vec(), false));
+        (0, Unpacked { control, ..Unpacked::default() })
+    }
+
+    #[test]
+    fn triggers_become_files_only_under_names_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let database = Database::open(root).unwrap();
+        for name in ["../../../x", "File", "Unincorp", "Lock", ".."] {
+            let error = database.add_unpacked(&[package(&format!("interest {name}\n"))], &HashSet::new()).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        database.add_unpacked(&[package("interest-noawait ldconfig\n")], &HashSet::new()).unwrap();
+        assert_eq!(std::fs::read_to_string(root.join("var/lib/dpkg/triggers/ldconfig")).unwrap(), "a/noawait\n");
+    }
+
+    #[test]
+    fn the_database_of_a_tree_that_links_out_of_itself_is_not_written_outside() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = Utf8Path::from_path(folder.path()).unwrap();
+        let root = top.join("root");
+        std::fs::create_dir_all(top.join("outside")).unwrap();
+        std::fs::create_dir_all(root.join("var/lib")).unwrap();
+        std::os::unix::fs::symlink(top.join("outside"), root.join("var/lib/dpkg")).unwrap();
+        assert!(Database::open(&root).is_err());
+        assert_eq!(top.join("outside").read_dir_utf8().unwrap().count(), 0);
+    }
 }

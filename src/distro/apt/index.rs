@@ -12,6 +12,7 @@ use debversion::Version;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::control;
+use super::digest;
 use super::relation::{Relation, provides, relations};
 use super::release::Release;
 use super::sources::Source;
@@ -30,6 +31,8 @@ pub struct List {
     pub archive: String,
     /// The paragraphs.
     pub text: Arc<str>,
+    /// Its packages are taken only when no other list's will do.
+    pub not_automatic: bool,
 }
 
 /// A package that can be installed.
@@ -61,6 +64,8 @@ pub struct Package {
     pub replaces: Vec<Relation>,
     /// Virtual packages: name and version.
     pub provides: Vec<(String, Option<String>)>,
+    /// It is taken only when no package of another list will do.
+    pub not_automatic: bool,
 }
 
 /// All package lists of all sources.
@@ -100,8 +105,10 @@ pub fn fetch(
         });
     };
     let plain = release.files.get(&base);
+    let list =
+        |text: String| List { archive: source.url.clone(), text: text.into(), not_automatic: release.not_automatic };
     if let Some(text) = plain.and_then(|(digest, _)| kept(store, digest)) {
-        return Ok(List { archive: source.url.clone(), text: text.into() });
+        return Ok(list(text));
     }
     let mut urls = Vec::new();
     if release.by_hash {
@@ -131,7 +138,7 @@ pub fn fetch(
         store.keep_package(digest, text.as_bytes())?;
         store.forget_package(sha256);
     }
-    Ok(List { archive: source.url.clone(), text: text.into() })
+    Ok(list(text))
 }
 
 /// The unpacked list with this digest, when an earlier build kept it.
@@ -180,21 +187,22 @@ impl Index {
         Self { names, providers, base, lists }
     }
 
-    /// Every version of `name`, the newest first; of equal versions the one of the first source.
+    /// Every version of `name`, the newest first, those of lists that are not automatic last; of equal versions the one of the
+    /// first source.
     pub fn versions(&self, name: &str) -> Vec<Package> {
-        let mut found: Vec<(Version, Package)> = self
+        let mut found: Vec<(bool, Version, Package)> = self
             .names
             .get(name)
             .into_iter()
             .flatten()
             .filter_map(|(number, range)| {
                 let list = &self.lists[*number];
-                let package = package(&list.text[range.clone()], &list.archive)?;
-                Some((package.version.parse().ok()?, package))
+                let package = package(&list.text[range.clone()], list)?;
+                Some((package.not_automatic, package.version.parse().ok()?, package))
             })
             .collect();
-        found.sort_by(|a, b| b.0.cmp(&a.0));
-        found.into_iter().map(|(_, package)| package).collect()
+        found.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(&a.1)));
+        found.into_iter().map(|(.., package)| package).collect()
     }
 
     /// Whether a package of this name exists.
@@ -270,7 +278,7 @@ fn heads(text: &str, part: Range<usize>) -> Vec<Head<'_>> {
     heads
 }
 
-fn package(paragraph: &str, archive: &str) -> Option<Package> {
+fn package(paragraph: &str, origin: &List) -> Option<Package> {
     let fields: HashMap<&str, &str> = control::fields(paragraph).collect();
     let text = |name: &str| fields.get(name).map(|value| (*value).to_owned());
     let list = |name: &str| fields.get(name).map(|value| relations(value)).unwrap_or_default();
@@ -281,9 +289,9 @@ fn package(paragraph: &str, archive: &str) -> Option<Package> {
         name: text("Package")?,
         version: text("Version")?,
         architecture: text("Architecture")?,
-        url: format!("{archive}/{}", fields.get("Filename")?),
+        url: format!("{}/{}", origin.archive, fields.get("Filename")?),
         size: fields.get("Size")?.parse().ok()?,
-        sha256: text("SHA256")?,
+        sha256: digest(fields.get("SHA256")?)?,
         essential: fields.get("Essential") == Some(&"yes"),
         priority: text("Priority").unwrap_or_default(),
         pre_depends: list("Pre-Depends"),
@@ -291,12 +299,37 @@ fn package(paragraph: &str, archive: &str) -> Option<Package> {
         conflicts,
         replaces: flat("Replaces"),
         provides: fields.get("Provides").map(|value| provides(value)).unwrap_or_default(),
+        not_automatic: origin.not_automatic,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn list(version: &str, digest: &str, not_automatic: bool) -> List {
+        let text =
+            format!("Package: a\nVersion: {version}\nArchitecture: all\nFilename: a.deb\nSize: 1\nSHA256: {digest}\n");
+        List { archive: "file:/a".into(), text: text.into(), not_automatic }
+    }
+
+    #[test]
+    fn versions_that_are_not_automatic_come_after_all_others() {
+        let digest = "0".repeat(64);
+        let lists = vec![list("3", &digest, true), list("1", &digest, false), list("2", &digest, false)];
+        let versions: Vec<String> = Index::new(lists).versions("a").into_iter().map(|found| found.version).collect();
+        assert_eq!(versions, ["2", "1", "3"]);
+    }
+
+    #[test]
+    fn a_package_whose_digest_is_no_digest_does_not_exist() {
+        let upper = "AB".repeat(32);
+        let found = Index::new(vec![list("1", &upper, false)]).versions("a");
+        assert_eq!(found[0].sha256, upper.to_lowercase());
+        for wrong in ["../../../../etc/passwd", "0", &"/".repeat(64)] {
+            assert!(Index::new(vec![list("1", wrong, false)]).versions("a").is_empty());
+        }
+    }
 
     #[test]
     fn lists_longer_than_a_piece_lose_no_paragraph() {
@@ -305,13 +338,14 @@ mod tests {
         while text.len() < 2 * PIECE + PIECE / 2 {
             text.push_str(&format!(
                 "Package: p{count}\nVersion: 1\nArchitecture: all\nPriority: {}\nProvides: v{count} (= 2)\n\
-                 Description: x\n Package: not this one\nFilename: p\nSize: 1\nSHA256: 0\n\n",
-                if count % 1000 == 0 { "required" } else { "optional" }
+                 Description: x\n Package: not this one\nFilename: p\nSize: 1\nSHA256: {:064}\n\n",
+                if count % 1000 == 0 { "required" } else { "optional" },
+                0
             ));
             count += 1;
         }
         for text in [text.as_str(), text.trim_end()] {
-            let index = Index::new(vec![List { archive: "file:/a".into(), text: text.into() }]);
+            let index = Index::new(vec![List { archive: "file:/a".into(), text: text.into(), not_automatic: false }]);
             assert_eq!(index.names().count(), count);
             assert!((0..count).all(|number| index.versions(&format!("p{number}")).len() == 1));
             assert_eq!(index.providers(&format!("v{}", count - 1)), [format!("p{}", count - 1)]);

@@ -16,6 +16,7 @@ use super::configure::{self, Quiet};
 use super::deb::{Control, Deb};
 use super::dpkg_database::Database;
 use super::index::Package;
+use super::signature;
 use super::tree::{Attributes, Tree};
 use super::unpack::{Unpacked, Unpacker};
 use super::{Apt, Choice};
@@ -39,6 +40,11 @@ type Arrival = Result<usize, DistroError>;
 /// # Errors
 /// The first thing that went wrong.
 pub fn install(apt: &Apt, choice: &Choice, root: &Utf8Path, events: &Events) -> Result<(), DistroError> {
+    std::fs::create_dir_all(root).map_err(|source| DistroError::File {
+        action: "make",
+        path: root.to_owned(),
+        source,
+    })?;
     let work = Work { apt, choice, root, events, stop: AtomicBool::new(false) };
     let (base_sender, base) = unbounded();
     let (rest_sender, rest) = unbounded();
@@ -147,8 +153,10 @@ impl Work<'_> {
         clock: &Clock<'_>,
     ) -> Result<(), DistroError> {
         let count = self.choice.packages.len() - self.choice.base;
-        let mut controls = self
-            .parallel(rest, count, |at, bytes| Ok((at, Deb::new(&self.choice.packages[at].url, bytes)?.control()?)))?;
+        let mut controls = self.parallel(rest, count, |at, bytes| {
+            let package = &self.choice.packages[at];
+            Ok((at, Deb::new(&package.url, bytes)?.control_of(package)?))
+        })?;
         controls.sort_by_key(|(at, _)| *at);
         for (_, control) in &controls {
             database.add_control(control)?;
@@ -204,14 +212,14 @@ impl Work<'_> {
     /// Runs the base's scripts.
     fn settle(&self, unpacked: &[(usize, Unpacked)], packages: &[Package]) -> Result<(), DistroError> {
         // What base packages' scripts expect before anything is configured; the packages' own scripts replace it.
-        let awk = self.root.join("usr/bin/awk");
-        if awk.symlink_metadata().is_err() && self.root.join("usr/bin/mawk").exists() {
-            std::os::unix::fs::symlink("mawk", &awk).map_err(|source| DistroError::File {
-                action: "make",
-                path: awk,
-                source,
-            })?;
-        }
+        let awk = || {
+            let tree = Tree::open(self.root)?;
+            if !tree.has("usr/bin/awk") && tree.has("usr/bin/mawk") {
+                tree.symlink(b"mawk", b"usr/bin/awk", Attributes::default())?;
+            }
+            Ok(())
+        };
+        awk().map_err(|source| self.failed("make", "usr/bin/awk", source))?;
         self.preinst(unpacked.iter().map(|(at, package)| (*at, &package.control)))?;
         configure::configure(self.root, &packages.iter().collect::<Vec<_>>(), self.events)
     }
@@ -289,15 +297,15 @@ impl Work<'_> {
             names.push("lib64");
         }
         for name in names {
-            let (folder, link) = (self.root.join("usr").join(name), self.root.join(name));
             let make = || {
-                std::fs::create_dir_all(&folder)?;
-                if link.symlink_metadata().is_err() {
-                    std::os::unix::fs::symlink(format!("usr/{name}"), &link)?;
+                let tree = Tree::open(self.root)?;
+                tree.make_dir(format!("usr/{name}").as_bytes())?;
+                if !tree.has(name) {
+                    tree.symlink(format!("usr/{name}").as_bytes(), name.as_bytes(), Attributes::default())?;
                 }
                 Ok(())
             };
-            make().map_err(|source| DistroError::File { action: "make", path: link.clone(), source })?;
+            make().map_err(|source| self.failed("make", name, source))?;
         }
         Ok(())
     }
@@ -305,24 +313,35 @@ impl Work<'_> {
     /// What no package brings: apt's sources and memory, a few devices.
     fn finish(&self, database: &Database) -> Result<(), DistroError> {
         database.mark_automatic(&self.choice.packages, &self.choice.manual, &self.apt.arch)?;
-        let folder = self.root.join("etc/apt/sources.list.d");
-        let write = |path: &Utf8Path, text: &str| {
-            std::fs::create_dir_all(&folder)
-                .and_then(|()| std::fs::write(path, text))
-                .map_err(|source| DistroError::File { action: "write", path: path.to_owned(), source })
+        let tree = Tree::open(self.root).map_err(|source| self.failed("open", "", source))?;
+        let write = |path: &str, content: &[u8]| {
+            tree.put(path, content, 0o644).map_err(|source| self.failed("write", path, source))
         };
         for source in &self.choice.sources {
-            write(&folder.join(format!("{}.list", source.name)), &(source.line() + "\n"))?;
+            write(&format!("etc/apt/sources.list.d/{}.list", source.name), (source.line() + "\n").as_bytes())?;
         }
-        let fstab = self.root.join("etc/fstab");
-        if !fstab.exists() {
-            write(&fstab, "")?;
+        if let Some(path) = &self.apt.settings.keyring {
+            let keys = std::fs::read(path).map_err(|source| DistroError::File {
+                action: "read the keyring",
+                path: path.clone(),
+                source,
+            })?;
+            // apt-key(8): the ending says which form the file has.
+            let ending = if signature::is_armored(&keys) { "asc" } else { "gpg" };
+            write(&format!("etc/apt/trusted.gpg.d/kiln.{ending}"), &keys)?;
+        }
+        if !tree.has("etc/fstab") {
+            write("etc/fstab", b"")?;
         }
         self.devices().map_err(|source| DistroError::File {
             action: "make devices in",
             path: self.root.join("dev"),
             source,
         })
+    }
+
+    fn failed(&self, action: &'static str, path: &str, source: std::io::Error) -> DistroError {
+        DistroError::File { action, path: self.root.join(path), source }
     }
 
     fn devices(&self) -> std::io::Result<()> {

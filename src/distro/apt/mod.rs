@@ -5,6 +5,7 @@
 //! ([`configure`]); later packages through the image's own apt-get ([`packages`]). Not here: what the packages are for.
 
 pub mod ahead;
+pub mod archives;
 pub mod configure;
 pub mod control;
 pub mod deb;
@@ -37,7 +38,7 @@ use index::{Index, Package};
 use sources::{Settings, Source};
 
 /// Raised when what an equal resolution installs changes.
-const FORMAT: &str = "apt-bootstrap 1";
+const FORMAT: &str = "apt-bootstrap 2";
 
 /// Bootstraps Debian.
 #[derive(Debug)]
@@ -99,7 +100,15 @@ impl Bootstrap for Apt {
                 .map(|thread| thread.join().unwrap_or_else(|_| Err(panicked())))
                 .collect::<Result<Vec<_>, _>>()
         })?;
-        let index = Index::new(suites.into_iter().flatten().collect());
+        let mut archive = Sha256::new();
+        let mut lists = Vec::new();
+        for (source, (release, found)) in sources.iter().zip(suites) {
+            archive.update(source.line());
+            archive.update([0]);
+            archive.update(release);
+            lists.extend(found);
+        }
+        let index = Index::new(lists);
         let chosen = resolve::resolve(&index, &self.wanted, &self.arch)?;
         for source in &sources {
             digest.update(source.line());
@@ -131,6 +140,7 @@ impl Bootstrap for Apt {
         let choice = Choice { packages: chosen.packages, base: chosen.base, manual: chosen.manual, sources };
         Ok(Resolution {
             digest: hex(&digest.finalize()),
+            archive: hex(&archive.finalize()),
             packages,
             download_size,
             private: Private::Apt(std::sync::Arc::new(choice)),
@@ -144,14 +154,15 @@ impl Bootstrap for Apt {
 }
 
 impl Apt {
-    /// The verified package lists of one source.
-    fn load(&self, source: &Source, keys: &signature::Keyring) -> Result<Vec<index::List>, DistroError> {
+    /// The digest of one source's signed head and its verified package lists.
+    fn load(&self, source: &Source, keys: &signature::Keyring) -> Result<(String, Vec<index::List>), DistroError> {
         let release = release::fetch(&self.fetcher, source, keys, self.settings.check_dates())?;
-        source
+        let lists = source
             .components
             .iter()
             .map(|component| index::fetch(&self.store, &self.fetcher, source, &release, component, &self.arch))
-            .collect()
+            .collect::<Result<_, _>>()?;
+        Ok((release.digest, lists))
     }
 }
 
@@ -165,6 +176,11 @@ pub fn host_architecture() -> &'static str {
         "powerpc64" => "ppc64el",
         other => other,
     }
+}
+
+/// `text` in lower case when it is the hex of a sha256: it becomes the name of a file.
+pub(super) fn digest(text: &str) -> Option<String> {
+    (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| text.to_ascii_lowercase())
 }
 
 pub(super) fn panicked() -> DistroError {
@@ -217,7 +233,15 @@ mod tests {
         let first = resolve();
         assert_eq!(first.packages.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["apt", "dpkg"]);
         assert!(first.download_size > 0);
-        assert_eq!(resolve().digest, first.digest);
+        let again = resolve();
+        assert_eq!((&again.digest, &again.archive), (&first.digest, &first.archive));
+        let more = "Package: other\nVersion: 1\nArchitecture: amd64\nDescription: x\n";
+        let mut grown = packages();
+        grown.push((more.to_owned(), deb(more, &[], &[])));
+        archive(folder, "testing", &key, &grown);
+        let grown = resolve();
+        assert_eq!(grown.digest, first.digest);
+        assert_ne!(grown.archive, first.archive);
         let mut other = packages();
         other[0].1 = deb("Package: apt\n", &[], &[]);
         archive(folder, "testing", &key, &other);

@@ -1,14 +1,17 @@
 //! Packages installed later, by the image's own apt-get.
 //!
-//! In: names. Out: a changed tree. Lists are fetched once, when there are none; archives go to the store and are shared by all
-//! builds. No questions, no recommendations, no services. Not here: the bootstrap.
+//! In: names. Out: a changed tree. Lists are fetched once, when there are none. Each run has an archives folder of its own
+//! (`archives`), filled from the store and taken back into it. No questions, no recommendations, no services. Not here: the
+//! bootstrap.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::archives::{self, Archives};
 use super::configure::{DPKG_OPTIONS, Quiet, command};
+use super::tree::Tree;
 use crate::distro::{Context, DistroError};
 use crate::event::Events;
 use crate::sandbox::chroot::Chroot;
@@ -23,7 +26,7 @@ const ARCHIVES: &str = "/var/cache/apt/archives";
 #[derive(Debug)]
 pub struct AptGet {
     root: Utf8PathBuf,
-    archives: Utf8PathBuf,
+    store: Store,
     proxies: BTreeMap<String, String>,
     check_dates: bool,
     events: Events,
@@ -37,8 +40,6 @@ impl AptGet {
     /// # Errors
     /// When the store cannot be written.
     pub fn new(context: &Context, store: &Store, root: &Utf8Path, events: Events) -> Result<Self, DistroError> {
-        let archives = store.folder(&format!("apt/{}-{}", context.distribution, context.arch))?;
-        store.folder(&format!("apt/{}-{}/partial", context.distribution, context.arch))?;
         let proxies = ["http_proxy", "https_proxy", "no_proxy", "ftp_proxy"]
             .into_iter()
             .filter_map(|name| {
@@ -47,16 +48,16 @@ impl AptGet {
             })
             .collect();
         let check_dates = super::sources::Settings::new(context)?.check_dates();
-        Ok(Self { root: root.to_owned(), archives, proxies, check_dates, events, turn: Mutex::new(()) })
+        Ok(Self { root: root.to_owned(), store: store.clone(), proxies, check_dates, events, turn: Mutex::new(()) })
     }
 
-    fn apt_get(&self, words: &[String]) -> Command {
+    fn apt_get(&self, archives: &Archives, words: &[String]) -> Command {
         let options = [
             "--yes".to_owned(),
             "--no-install-recommends".into(),
             "-oAPT::Keep-Downloaded-Packages=true".into(),
             "-oBinary::apt-get::APT::Keep-Downloaded-Packages=true".into(),
-            // An image's docker-clean and the like would empty the store.
+            // An image's docker-clean and the like would remove what the store is to keep.
             "-oDPkg::Post-Invoke=".into(),
             "-oAPT::Sandbox::User=root".into(),
             format!("-oAcquire::Check-Valid-Until={}", self.check_dates),
@@ -64,8 +65,8 @@ impl AptGet {
         let dpkg = DPKG_OPTIONS.map(|option| format!("-oDpkg::Options::={option}"));
         let argv = ["apt-get".to_owned()].into_iter().chain(options).chain(dpkg).chain(words.iter().cloned());
         let mut chroot = Chroot::new(&self.root).with_network();
-        if std::fs::create_dir_all(self.root.join(&ARCHIVES[1..])).is_ok() {
-            chroot = chroot.with_bind(&self.archives, Utf8Path::new(ARCHIVES), false);
+        if Tree::open(&self.root).and_then(|tree| tree.make_dir(&ARCHIVES.as_bytes()[1..])).is_ok() {
+            chroot = chroot.with_bind(archives.path(), Utf8Path::new(ARCHIVES), false);
         }
         self.proxies
             .iter()
@@ -75,10 +76,20 @@ impl AptGet {
     fn run(&self, attempt: &str, words: &[String]) -> Result<(), TargetError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let _quiet = Quiet::new(&self.root).map_err(|error| failed("io.failed", &error.to_string()))?;
-        if words[0] != "remove" && words[0] != "purge" {
-            self.update_lists()?;
+        let archives = Archives::new(&self.store).map_err(|error| failed("io.failed", &error.to_string()))?;
+        let mut wanted = Vec::new();
+        if words[0] != "remove" {
+            self.update_lists(&archives)?;
+            // What cannot be installed is not printed; the run itself then says why.
+            let plan = ["--print-uris", "-qq", "-oAcquire::ForceHash=SHA256"].map(str::to_owned);
+            let plan = self.output(&self.apt_get(&archives, &[&plan, words].concat()).quiet())?;
+            if plan.status == 0 {
+                wanted = archives::printed(&String::from_utf8_lossy(&plan.stdout));
+            }
+            archives.fill(&self.store, &wanted);
         }
-        let output = self.output(&self.apt_get(words))?;
+        let output = self.output(&self.apt_get(&archives, words))?;
+        archives.keep(&self.store, &wanted);
         if output.status == 0 {
             return Ok(());
         }
@@ -94,7 +105,7 @@ impl AptGet {
     }
 
     /// Fetches the package lists when there are none.
-    fn update_lists(&self) -> Result<(), TargetError> {
+    fn update_lists(&self, archives: &Archives) -> Result<(), TargetError> {
         let lists = self.root.join("var/lib/apt/lists");
         let there = lists
             .read_dir_utf8()
@@ -103,7 +114,7 @@ impl AptGet {
             return Ok(());
         }
         let words = ["update", "-oAPT::Update::Error-Mode=any", "-oAcquire::Languages=none"].map(str::to_owned);
-        let output = self.output(&self.apt_get(&words))?;
+        let output = self.output(&self.apt_get(archives, &words))?;
         if output.status == 0 {
             return Ok(());
         }

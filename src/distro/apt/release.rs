@@ -6,16 +6,21 @@
 use std::collections::BTreeMap;
 
 use super::control;
+use super::digest;
 use super::signature::Keyring;
 use super::sources::Source;
 use crate::distro::DistroError;
 use crate::store::download::Fetcher;
+use crate::store::packages::sha256;
+
+/// How far in the future an index may be dated, in seconds: clocks differ.
+const AHEAD: i64 = 24 * 60 * 60;
 
 /// No InRelease is longer than this many bytes.
 const LIMIT: u64 = 64 << 20;
 
 /// Suites of Debian that a user may have meant.
-const KNOWN: &str = "bookworm, trixie, forky, sid, oldstable, stable, testing, unstable";
+pub(super) const KNOWN: &str = "bookworm, trixie, forky, sid, oldstable, stable, testing, unstable";
 
 /// A suite's verified head.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +33,10 @@ pub struct Release {
     pub components: Vec<String>,
     /// `bookworm`.
     pub codename: String,
+    /// Its packages are not taken unless nothing else will do: backports, experimental.
+    pub not_automatic: bool,
+    /// sha256 of the signed text, in lower-case hex: the archive's state.
+    pub digest: String,
 }
 
 /// Fetches and verifies the InRelease of `source`.
@@ -55,24 +64,28 @@ pub fn fetch(fetcher: &Fetcher, source: &Source, keys: &Keyring, check_dates: bo
 fn parse(text: &str, source: &Source, url: &str, now: Option<i64>) -> Result<Release, DistroError> {
     let text = text.replace("\r\n", "\n");
     let untrusted = |reason: String| DistroError::Trust { url: url.to_owned(), reason };
-    let mut release = Release::default();
-    let (mut suite, mut until) = (String::new(), None);
+    let mut release = Release { digest: sha256(text.as_bytes()), ..Release::default() };
+    let (mut suite, mut until, mut date) = (String::new(), None, None);
     for (name, value) in control::fields(&text) {
         match name {
             "Suite" => suite = value.to_owned(),
             "Codename" => release.codename = value.to_owned(),
             "Components" => release.components = value.split_whitespace().map(str::to_owned).collect(),
             "Acquire-By-Hash" => release.by_hash = value == "yes",
+            "NotAutomatic" => release.not_automatic = value == "yes",
+            "Date" => date = Some(value.to_owned()),
             "Valid-Until" => until = Some(value.to_owned()),
             "SHA256" => release.files = value.lines().filter_map(file).collect(),
             _ => {}
         }
     }
-    // `bookworm-security/updates` is the suite of an archive that calls itself `bookworm-security` or `bookworm`.
+    // `bookworm-security/updates` is the suite of an archive that calls itself `bookworm-security`; `buster/updates` and the like
+    // call themselves `buster`. A plain `X-security` never calls itself `X`: that would be the main archive in its place.
     let asked = source.suite.split('/').next().unwrap_or_default();
     let itself = [suite.as_str(), release.codename.as_str(), asked];
     let same = itself[..2].contains(&asked) || itself[..2].contains(&source.suite.as_str());
-    let short = asked.strip_suffix("-security").is_some_and(|short| itself[..2].contains(&short));
+    let short = source.suite.ends_with("/updates")
+        && asked.strip_suffix("-security").is_some_and(|short| itself[..2].contains(&short));
     // `unstable` and `sid` name each other in Suite and Codename, as every suite does.
     if !same && !short {
         return Err(untrusted(format!(
@@ -80,12 +93,20 @@ fn parse(text: &str, source: &Source, url: &str, now: Option<i64>) -> Result<Rel
             release.codename, source.suite
         )));
     }
-    if let (Some(until), Some(now)) = (until, now) {
-        let end = jiff::fmt::rfc2822::parse(&until.replace("UTC", "GMT")).map(|time| time.timestamp().as_second());
-        if end.is_ok_and(|end| end < now) {
+    if let Some(now) = now {
+        if let Some(until) = until
+            && seconds(&until).ok_or_else(|| untrusted(format!("its Valid-Until {until:?} is no date")))? < now
+        {
             return Err(untrusted(format!(
                 "it was valid until {until}; check this machine's clock, or choose a mirror that is kept up to date, or, for \
                  a frozen one, set option check_dates to false"
+            )));
+        }
+        if let Some(date) = date
+            && seconds(&date).ok_or_else(|| untrusted(format!("its Date {date:?} is no date")))? > now + AHEAD
+        {
+            return Err(untrusted(format!(
+                "it is dated {date}, which is in the future; check this machine's clock, or set option check_dates to false"
             )));
         }
     }
@@ -95,10 +116,15 @@ fn parse(text: &str, source: &Source, url: &str, now: Option<i64>) -> Result<Rel
     Ok(release)
 }
 
+/// Seconds since 1970 of a date in the form of RFC 2822, whose zone may be called UTC.
+fn seconds(text: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::parse(&text.replace("UTC", "GMT")).ok().map(|time| time.timestamp().as_second())
+}
+
 fn file(line: &str) -> Option<(String, (String, u64))> {
     let mut words = line.split_whitespace();
-    let (digest, size, path) = (words.next()?, words.next()?, words.next()?);
-    (digest.len() == 64).then(|| (path.to_owned(), (digest.to_owned(), size.parse().unwrap_or(0))))
+    let (hash, size, path) = (words.next()?, words.next()?, words.next()?);
+    Some((path.to_owned(), (digest(hash)?, size.parse().ok()?)))
 }
 
 #[cfg(test)]
@@ -127,6 +153,35 @@ mod tests {
         }
         let error = parse(TEXT, &source("bookworm"), "http://a.example/InRelease", Some(0)).unwrap_err().to_string();
         assert!(error.contains("http://a.example/InRelease") && error.contains("trixie-security"), "{error}");
+    }
+
+    #[test]
+    fn the_main_archive_is_not_accepted_as_security() {
+        let main = TEXT.replace("stable-security", "stable").replace("trixie-security", "trixie");
+        let error = parse(&main, &source("trixie-security"), "u", Some(0)).unwrap_err().to_string();
+        assert!(error.contains("not of \"trixie-security\""), "{error}");
+        parse(&main, &source("trixie-security/updates"), "u", Some(0)).unwrap();
+    }
+
+    #[test]
+    fn dates_that_are_none_or_in_the_future_are_refused() {
+        let broken = TEXT.replace("Mon, 30 Nov 2026 11:22:38 UTC", "one day");
+        let error = parse(&broken, &source("trixie-security"), "u", Some(0)).unwrap_err().to_string();
+        assert!(error.contains("\"one day\" is no date"), "{error}");
+        parse(&broken, &source("trixie-security"), "u", None).unwrap();
+        let early = format!("Date: Sun, 01 Nov 2026 00:00:00 UTC\n{TEXT}");
+        let error = parse(&early, &source("trixie-security"), "u", Some(1_790_000_000)).unwrap_err().to_string();
+        assert!(error.contains("in the future"), "{error}");
+        parse(&early, &source("trixie-security"), "u", Some(1_793_500_000)).unwrap();
+    }
+
+    #[test]
+    fn digests_become_names_of_files_only_when_they_are_hex() {
+        let upper = TEXT.replace("e3b0c442", "E3B0C442");
+        let release = parse(&upper, &source("trixie-security"), "u", None).unwrap();
+        assert!(release.files["main/binary-amd64/Packages.xz"].0.starts_with("e3b0c442"));
+        let evil = TEXT.replace("e3b0c442", "../../..");
+        assert!(parse(&evil, &source("trixie-security"), "u", None).is_err());
     }
 
     #[test]

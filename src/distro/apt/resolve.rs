@@ -84,6 +84,9 @@ impl Search<'_> {
                 continue;
             }
             let mut candidates = group.iter().flat_map(|relation| self.candidates(relation)).collect::<Vec<_>>();
+            if !real {
+                candidates.sort_by_key(|package| package.not_automatic);
+            }
             if candidates.len() > 1 && !choose {
                 let fixed = group.len() == 1 && candidates.iter().any(|package| package.name == group[0].name);
                 if !fixed {
@@ -303,6 +306,10 @@ mod tests {
 
     /// `NAME [e|p] FIELD: …; FIELD: …`: `e` is essential, `p` important. The version is 1 unless a field says otherwise.
     fn index(texts: &[&str]) -> Index {
+        Index::new(lists(texts))
+    }
+
+    fn lists(texts: &[&str]) -> Vec<List> {
         let lists = texts.iter().map(|text| {
             let mut all = String::new();
             for line in text.split("\n\n").filter(|line| !line.is_empty()) {
@@ -314,13 +321,14 @@ mod tests {
                 };
                 let version = if fields.contains("Version:") { "" } else { "Version: 1\n" };
                 all.push_str(&format!(
-                    "Package: {name}\n{version}{mark}Architecture: amd64\nFilename: {name}.deb\nSize: 1\nSHA256: 0\n{}\n\n",
+                    "Package: {name}\n{version}{mark}Architecture: amd64\nFilename: {name}.deb\nSize: 1\nSHA256: {:064}\n{}\n\n",
+                    0,
                     fields.replace("; ", "\n")
                 ));
             }
-            List { archive: "file:/a".into(), text: all.into() }
+            List { archive: "file:/a".into(), text: all.into(), not_automatic: false }
         });
-        Index::new(lists.collect())
+        lists.collect()
     }
 
     fn names(index: &Index, wanted: &[&str]) -> Result<Vec<String>, String> {
@@ -338,6 +346,20 @@ mod tests {
     fn the_newest_version_of_all_suites_is_chosen() {
         let index = index(&[BASE, "libc6 Version: 1+deb12u1\n\n"]);
         assert!(names(&index, &[]).unwrap().contains(&"libc6 1+deb12u1".to_owned()));
+    }
+
+    #[test]
+    fn a_list_that_is_not_automatic_is_used_only_when_nothing_else_will_do() {
+        let mut all = lists(&[
+            BASE,
+            "a Version: 1\n\nb\n\n",
+            "a Version: 9\n\nc Depends: a\n\nd Depends: a (>= 5)\n\ne Depends: only | b\n\nonly\n\n",
+        ]);
+        all[2].not_automatic = true;
+        let index = Index::new(all);
+        let has = |wanted: &str, package: &str| names(&index, &[wanted]).unwrap().contains(&package.to_owned());
+        assert!(has("a", "a 1") && has("c", "a 1") && has("d", "a 9") && has("only", "only 1"));
+        assert!(has("e", "b 1"));
     }
 
     #[test]

@@ -30,6 +30,9 @@ const DEBIAN: [(&str, &[u8]); 6] = [
     key!("trixie-stable"),
 ];
 
+/// How far in the future a signature may have been made, in seconds: clocks differ.
+const AHEAD: i64 = 24 * 60 * 60;
+
 /// Trusted keys.
 #[derive(Debug)]
 pub struct Keyring {
@@ -90,9 +93,10 @@ impl Keyring {
         let mut all = Vec::new();
         let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
         for (name, bytes) in files {
-            let found = SignedPublicKey::from_reader_many(*bytes)
-                .map(|(found, _)| found.filter_map(Result::ok).collect::<Vec<_>>())
-                .unwrap_or_default();
+            let found: Vec<SignedPublicKey> = blocks(bytes)
+                .filter_map(|block| SignedPublicKey::from_reader_many(block).ok())
+                .flat_map(|(found, _)| found.filter_map(Result::ok).collect::<Vec<_>>())
+                .collect();
             if found.is_empty() {
                 return Err(no_key(name));
             }
@@ -149,6 +153,9 @@ impl Keyring {
             return Err(format!("the signature of {issuer} is not one over a text"));
         }
         let created = signature.created().map_or(0, |time| i64::from(time.as_secs()));
+        if created > now + AHEAD {
+            return Err(format!("the signature of {issuer} was made in the future; check this machine's clock"));
+        }
         if expired(created, signature.signature_expiration_time(), now) {
             return Err(format!("the signature of {issuer} has expired"));
         }
@@ -179,6 +186,25 @@ impl Keyring {
     }
 }
 
+/// What an armored block of keys begins with (RFC 9580 §6.2).
+const ARMOR: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
+
+/// Whether keys are armored; else they are binary.
+pub fn is_armored(keys: &[u8]) -> bool {
+    keys.windows(ARMOR.len()).any(|window| window == ARMOR)
+}
+
+/// The armored blocks of a file, or the whole of a binary one.
+fn blocks(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let starts: Vec<usize> = if is_armored(bytes) {
+        (0..=bytes.len() - ARMOR.len()).filter(|at| bytes[*at..].starts_with(ARMOR)).collect()
+    } else {
+        vec![0]
+    };
+    let ends: Vec<usize> = starts.iter().skip(1).copied().chain([bytes.len()]).collect();
+    starts.into_iter().zip(ends).map(|(start, end)| &bytes[start..end])
+}
+
 fn no_key(name: &str) -> DistroError {
     DistroError::Format { file: name.to_owned(), reason: "it holds no OpenPGP public key, binary or armored".into() }
 }
@@ -194,9 +220,11 @@ fn primary_state(key: &SignedPublicKey, now: i64) -> Result<(), &'static str> {
     if key.details.revocation_signatures.iter().any(|signature| signature.verify_key(primary).is_ok()) {
         return Err("was revoked");
     }
-    let users = key.details.users.iter().flat_map(|user| {
+    // A user ID counts by its newest self-signature, unless that takes it back.
+    let users = key.details.users.iter().filter_map(|user| {
         let good = |signature: &&Signature| signature.verify_certification(primary, Tag::UserId, &user.id).is_ok();
-        user.signatures.iter().filter(own(primary)).filter(good)
+        let last = newest(user.signatures.iter().filter(own(primary)).filter(good))?;
+        (last.typ() != Some(SignatureType::CertRevocation)).then_some(last)
     });
     let direct = key.details.direct_signatures.iter().filter(|signature| signature.verify_key(primary).is_ok());
     // A newer direct signature without a limit must not lift the limit that a user's certification sets.
@@ -322,6 +350,54 @@ mod tests {
         keyring(&short).verify(message.as_bytes(), "u", now()).unwrap();
         let error = keyring(&short).verify(message.as_bytes(), "u", now() + 2000).unwrap_err().to_string();
         assert!(error.contains("has expired"), "{error}");
+    }
+
+    #[test]
+    fn a_user_whose_certification_was_taken_back_does_not_vouch_for_the_key() {
+        let key = key();
+        let message = sign(TEXT, &key);
+        let mut public = key.to_public_key();
+        let mut config =
+            SignatureConfig::from_key(rand::thread_rng(), &key.primary_key, SignatureType::CertRevocation).unwrap();
+        let later = Timestamp::from_secs(Timestamp::now().as_secs() + 10);
+        config.hashed_subpackets = vec![
+            Subpacket::regular(SubpacketData::SignatureCreationTime(later)).unwrap(),
+            Subpacket::regular(SubpacketData::IssuerFingerprint(key.primary_key.fingerprint())).unwrap(),
+        ];
+        let user = &mut public.details.users[0];
+        let taken_back = config
+            .sign_certification(
+                &key.primary_key,
+                &key.to_public_key().primary_key,
+                &Password::empty(),
+                Tag::UserId,
+                &user.id,
+            )
+            .unwrap();
+        user.signatures.push(taken_back);
+        let error = keyring(&public).verify(message.as_bytes(), "u", now()).unwrap_err().to_string();
+        assert!(error.contains("no valid self-signature"), "{error}");
+    }
+
+    #[test]
+    fn a_signature_from_the_future_is_refused() {
+        let key = key();
+        let message = sign(TEXT, &key);
+        let error =
+            keyring(&key.to_public_key()).verify(message.as_bytes(), "u", now() - 3 * AHEAD).unwrap_err().to_string();
+        assert!(error.contains("in the future"), "{error}");
+    }
+
+    #[test]
+    fn every_armored_block_of_a_keyring_is_read() {
+        let (one, two) = (key(), key());
+        let armored = |key: &SignedSecretKey| key.to_public_key().to_armored_string(ArmorOptions::default()).unwrap();
+        let text = format!("{}{}", armored(&one), armored(&two));
+        let keyring = Keyring::from_files(&[("both.asc", text.as_bytes())]).unwrap();
+        for key in [&one, &two] {
+            keyring.verify(sign(TEXT, key).as_bytes(), "u", now()).unwrap();
+        }
+        assert!(is_armored(text.as_bytes()) && !is_armored(&one.to_public_key().to_bytes().unwrap()));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::control;
+use super::release::KNOWN;
 use crate::distro::{Context, DistroError};
 
 /// The mirror when neither an option nor the host names one.
@@ -198,18 +199,47 @@ fn host_archives(host: &Utf8Path, release: &str) -> Archives {
             _ => {}
         }
     }
-    let mut best: BTreeMap<(bool, bool), String> = BTreeMap::new();
+    let debian = is_debian(&read(&host.join("etc/os-release")));
+    let mut best: BTreeMap<(bool, bool, bool), String> = BTreeMap::new();
     for source in found {
-        let path = source.url.trim_end_matches('/');
-        let security = path.ends_with("debian-security") || source.suite.contains("-security");
+        let Some(path) = path_of(&source.url) else { continue };
+        // Other distributions have suites called `*-security` too, and vendors keep their packages below paths that end in
+        // `/debian`, under components such as `stable`.
+        let security = path.ends_with("debian-security");
         let main = path.ends_with("/debian") && !source.suite.contains("-backports");
-        let fits = source.suite.split(['-', '/']).next() == Some(release);
-        if security || main {
-            best.entry((security, fits)).or_insert(source.url);
+        let local = source.url.starts_with("file:") || source.url.starts_with("copy:");
+        let exact = security || path == "/debian" || local;
+        let base = source.suite.split(['-', '/']).next().unwrap_or_default();
+        let trusted = exact || debian && KNOWN.split(", ").any(|suite| suite == base);
+        if (security || main) && trusted && source.components.iter().any(|component| component == "main") {
+            best.entry((security, exact, base == release)).or_insert(source.url);
         }
     }
-    let mut pick = |security| best.remove(&(security, true)).or_else(|| best.remove(&(security, false)));
+    let mut pick = |security| {
+        [(true, true), (true, false), (false, true), (false, false)]
+            .into_iter()
+            .find_map(|(exact, fits)| best.remove(&(security, exact, fits)))
+    };
     Archives { main: pick(false), security: pick(true) }
+}
+
+/// Whether an os-release(5) is Debian's own.
+fn is_debian(text: &str) -> bool {
+    text.lines().filter_map(|line| line.strip_prefix("ID=")).any(|id| id.trim_matches(['"', '\'']) == "debian")
+}
+
+/// The path of a URL that kiln can fetch, without a final slash.
+fn path_of(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once(':')?;
+    let path = match scheme {
+        "http" | "https" => {
+            let rest = rest.strip_prefix("//")?;
+            rest.find('/').map_or("", |slash| &rest[slash..])
+        }
+        "file" | "copy" => rest,
+        _ => return None,
+    };
+    Some(path.trim_end_matches('/'))
 }
 
 /// Whether the host's apt.conf says that its mirrors may be out of date (apt.conf(5)); the last word counts.
@@ -321,6 +351,35 @@ mod tests {
         assert!(!settings(&[], host).check_dates());
         assert!(settings(&[("check_dates", "true")], host).check_dates());
         assert!(settings(&[("mirror", "http://other.example/debian")], host).check_dates());
+    }
+
+    #[test]
+    fn archives_of_other_distributions_and_of_vendors_are_not_the_hosts_mirrors() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Utf8Path::from_path(folder.path()).unwrap();
+        std::fs::create_dir_all(host.join("etc/apt")).unwrap();
+        let write = |text: &str| std::fs::write(host.join("etc/apt/sources.list"), text).unwrap();
+        write(
+            "deb http://security.example/ubuntu noble-security main\ndeb http://mirror.example/ubuntu noble main\n\
+             deb https://download.example/linux/debian bookworm stable\ndeb https://vendor.example/linux/debian bookworm main\n\
+             deb tor+http://onion.example/debian bookworm main\ndeb cdrom:[Debian]/debian bookworm main\n",
+        );
+        assert_eq!(host_archives(host, "bookworm"), Archives::default());
+        assert_eq!(
+            lines(&settings(&[], host))[2],
+            "security:deb http://ftp.debian.org/debian-security stable-security main"
+        );
+        // On Debian itself a company's mirror may have any path, but the plain one is preferred.
+        std::fs::write(host.join("etc/os-release"), "NAME=x\nID=debian\n").unwrap();
+        assert_eq!(host_archives(host, "bookworm").main.as_deref(), Some("https://vendor.example/linux/debian"));
+        write("deb http://a.example/repository/debian bookworm main\ndeb http://b.example/debian trixie main\n");
+        assert_eq!(host_archives(host, "bookworm").main.as_deref(), Some("http://b.example/debian"));
+        write(
+            "deb file:/srv/mirror/debian bookworm main\ndeb https://mirror.example/debian-security/ bookworm-security main\n",
+        );
+        let found = host_archives(host, "bookworm");
+        assert_eq!(found.main.as_deref(), Some("file:/srv/mirror/debian"));
+        assert_eq!(found.security.as_deref(), Some("https://mirror.example/debian-security"));
     }
 
     #[test]

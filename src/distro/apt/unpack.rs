@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use md5::{Digest, Md5};
@@ -35,8 +35,10 @@ pub struct Unpacked {
 pub struct Unpacker<'a> {
     root: Utf8PathBuf,
     packages: &'a [Package],
-    /// Path to the position of the package that has it.
-    owners: Mutex<HashMap<String, usize>>,
+    /// Path to the position of the package that has it, and whether its file is there.
+    owners: Mutex<HashMap<String, (usize, bool)>>,
+    /// A file has arrived.
+    placed: Condvar,
     /// Folder to the position of the first package that has it, and its attributes there.
     folders: Mutex<BTreeMap<String, (usize, Attributes)>>,
     /// (position, path): files that a package lost to one that replaces them.
@@ -52,6 +54,7 @@ impl<'a> Unpacker<'a> {
             root: root.to_owned(),
             packages,
             owners: Mutex::default(),
+            placed: Condvar::new(),
             folders: Mutex::default(),
             lost: Mutex::default(),
             diversions: HashMap::new(),
@@ -60,7 +63,8 @@ impl<'a> Unpacker<'a> {
 
     /// From now on honours the diversions that are recorded in the tree (three lines each: path, new path, package).
     pub fn read_diversions(&mut self) {
-        let text = std::fs::read_to_string(self.root.join("var/lib/dpkg/diversions")).unwrap_or_default();
+        let text = Tree::open(&self.root).and_then(|tree| tree.read("var/lib/dpkg/diversions")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
         let mut lines = text.lines().map(str::to_owned);
         while let (Some(from), Some(to), Some(by)) = (lines.next(), lines.next(), lines.next()) {
             self.diversions.insert(from, (to, by));
@@ -75,7 +79,7 @@ impl<'a> Unpacker<'a> {
     pub fn unpack(&self, position: usize, bytes: &[u8], plain: Option<File>) -> Result<Unpacked, DistroError> {
         let package = &self.packages[position];
         let deb = Deb::new(&package.url, bytes)?;
-        let control = deb.control()?;
+        let control = deb.control_of(package)?;
         let conffiles: HashSet<&str> =
             control.lines("conffiles").into_iter().filter(|line| line.starts_with('/')).collect();
         let damaged = |error: std::io::Error| DistroError::Format {
@@ -136,9 +140,7 @@ impl<'a> Unpacker<'a> {
             self.folder(tree, position, path, attributes).map_err(failed)?;
             return Ok(true);
         }
-        if !self.claim(position, listed)? {
-            return Ok(false);
-        }
+        let Some(_claim) = self.claim(position, listed)? else { return Ok(false) };
         let package = &self.packages[position].name;
         let target = match self.diversions.get(listed) {
             Some((to, by)) if by != package => to.trim_start_matches('/'),
@@ -199,43 +201,64 @@ impl<'a> Unpacker<'a> {
             return Ok(());
         }
         // An earlier stage's folder keeps its attributes; so does what a script made.
-        let there = self.root.join(path).symlink_metadata().is_ok();
-        tree.make_dir(path.as_bytes())?;
-        if !there {
+        if tree.make_dir(path.as_bytes())? {
             folders.insert(path.to_owned(), (position, attributes));
         }
         Ok(())
     }
 
-    /// Whether the package at `position` may write `path`.
-    fn claim(&self, position: usize, path: &str) -> Result<bool, DistroError> {
+    /// The right of the package at `position` to write `path`, when it has it.
+    fn claim<'c>(&'c self, position: usize, path: &'c str) -> Result<Option<Claim<'c>>, DistroError> {
         let mut owners = lock(&self.owners);
-        let Some(other) = owners.insert(path.to_owned(), position).filter(|other| *other != position) else {
-            return Ok(true);
-        };
-        let (this, that) = (&self.packages[position], &self.packages[other]);
-        let replaces = |a: &Package, b: &Package| {
-            a.replaces.iter().any(|relation| relation.name == b.name && relation.admits(&b.version))
-        };
-        let diverted = self.diversions.get(path).is_some_and(|(_, by)| *by == this.name || *by == that.name);
-        if replaces(this, that) {
-            lock(&self.lost).insert((other, path.to_owned()));
-            Ok(true)
-        } else if replaces(that, this) {
-            owners.insert(path.to_owned(), other);
-            Ok(false)
-        } else if diverted {
-            Ok(true)
-        } else {
-            Err(DistroError::Unsatisfiable(format!(
-                "{path} is in {} and in {}; ask for only one of them",
-                that.name, this.name
-            )))
+        while let Some((other, placed)) = owners.get(path).copied().filter(|(other, _)| *other != position) {
+            let (this, that) = (&self.packages[position], &self.packages[other]);
+            let replaces = |a: &Package, b: &Package| {
+                a.replaces.iter().any(|relation| relation.name == b.name && relation.admits(&b.version))
+            };
+            let diverted = self.diversions.get(path).is_some_and(|(_, by)| *by == this.name || *by == that.name);
+            if replaces(this, that) {
+                if !placed {
+                    // Else the loser, which is about to write, would have the last word.
+                    owners = self.placed.wait(owners).unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                }
+                lock(&self.lost).insert((other, path.to_owned()));
+            } else if replaces(that, this) {
+                return Ok(None);
+            } else if !diverted {
+                return Err(DistroError::Unsatisfiable(format!(
+                    "{path} is in {} and in {}; ask for only one of them",
+                    that.name, this.name
+                )));
+            }
+            break;
         }
+        owners.insert(path.to_owned(), (position, false));
+        Ok(Some(Claim { owners: &self.owners, placed: &self.placed, position, path }))
     }
 
     fn file(&self, action: &'static str, path: &str, source: std::io::Error) -> DistroError {
         DistroError::File { action, path: self.root.join(path), source }
+    }
+}
+
+/// The right to write a file. When it is given up, the file is there, or has failed for good.
+#[derive(Debug)]
+struct Claim<'a> {
+    owners: &'a Mutex<HashMap<String, (usize, bool)>>,
+    placed: &'a Condvar,
+    position: usize,
+    path: &'a str,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if let Some((owner, placed)) = lock(self.owners).get_mut(self.path)
+            && *owner == self.position
+        {
+            *placed = true;
+        }
+        self.placed.notify_all();
     }
 }
 
@@ -286,6 +309,7 @@ mod tests {
             conflicts: vec![],
             replaces: relations(replaces).into_iter().flatten().collect(),
             provides: vec![],
+            not_automatic: false,
         }
     }
 
@@ -352,7 +376,11 @@ mod tests {
         let packages = [package("a", ""), package("b", ""), package("c", "")];
         let unpacker = Unpacker::new(&root, &packages);
         for (position, path) in ["./evil/file", "./up/file", "./../outside/file"].into_iter().enumerate() {
-            let _ = unpacker.unpack(position, &deb(&control("a"), &[], &[Entry::File(path, 0o644, "x")]), None);
+            let _ = unpacker.unpack(
+                position,
+                &deb(&control(["a", "b", "c"][position]), &[], &[Entry::File(path, 0o644, "x")]),
+                None,
+            );
         }
         assert_eq!(top.join("outside").read_dir_utf8().unwrap().count(), 0);
     }
@@ -378,6 +406,41 @@ mod tests {
                 assert_eq!(std::fs::read_to_string(root.join("f")).unwrap(), "from b");
             }
         }
+    }
+
+    #[test]
+    fn who_replaces_a_file_that_is_being_written_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let packages = [package("a", ""), package("b", "a")];
+        let unpacker = Unpacker::new(Utf8Path::from_path(folder.path()).unwrap(), &packages);
+        let first = unpacker.claim(0, "/f").unwrap().unwrap();
+        let (sender, claimed) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| sender.send(unpacker.claim(1, "/f").unwrap().is_some()).unwrap());
+            assert!(claimed.recv_timeout(std::time::Duration::from_millis(50)).is_err());
+            drop(first);
+            assert!(claimed.recv().unwrap());
+        });
+        assert!(unpacker.finish().unwrap().contains(&(0, "/f".to_owned())));
+    }
+
+    #[test]
+    fn a_folder_behind_a_link_is_looked_for_in_the_tree_and_not_on_the_host() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = Utf8Path::from_path(folder.path()).unwrap();
+        let root = top.join("root");
+        std::fs::create_dir_all(root.join("inside")).unwrap();
+        // In the tree the link leads to /inside, on the host to nowhere.
+        std::os::unix::fs::symlink("/inside", root.join("link")).unwrap();
+        std::fs::create_dir(root.join("inside/old")).unwrap();
+        std::fs::set_permissions(root.join("inside/old"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let packages = [package("a", "")];
+        let unpacker = Unpacker::new(&root, &packages);
+        let data = [Entry::Dir("./link/old/", 0o755), Entry::Dir("./link/new/", 0o750)];
+        unpacker.unpack(0, &deb(&control("a"), &[], &data), None).unwrap();
+        unpacker.finish().unwrap();
+        let mode = |path: &str| root.join(path).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("inside/old"), mode("inside/new")), (0o700, 0o750));
     }
 
     #[test]
