@@ -1,5 +1,7 @@
 //! Embeds kiln's own elements (the installed program is one file) and a hash of the sources.
 
+#![expect(clippy::disallowed_methods, reason = "a build script is told everything through the environment")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};

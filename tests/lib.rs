@@ -1,5 +1,11 @@
 //! What a user sees, tested from outside through the program; one binary, so that it links once.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test stops at what it did not expect, and runs programs"
+)]
+
 mod archive;
 mod docs;
 mod elements;

@@ -42,14 +42,14 @@ pub fn main(site: &Site) -> u8 {
         }
         Err(failure) => {
             let status = u8::try_from(failure.exit_status).unwrap_or(1).max(1);
-            events.send(Event::Failed(failure));
+            events.send(Event::Failed(*failure));
             status
         }
     }
 }
 
-fn run(site: &Site, events: &Events) -> Result<(), Failure> {
-    let failed = |message: String| Failure { message, exit_status: 1, ..Failure::default() };
+fn run(site: &Site, events: &Events) -> Result<(), Box<Failure>> {
+    let failed = |message: String| Box::new(Failure { message, exit_status: 1, ..Failure::default() });
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).map_err(|error| failed(format!("cannot read the plan: {error}")))?;
     let plan: Plan = serde_json::from_str(&text).map_err(|error| failed(format!("the plan is not valid: {error}")))?;

@@ -15,14 +15,15 @@ use crate::store::layers::Layers;
 const LAYER_LIMIT: u64 = 20 << 30;
 
 /// Runs `plan`.
-pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Failure> {
-    let stage =
-        |name: &'static str| move |error: BuildError| Failure { phase: Some(name.into()), ..error.into_failure() };
+pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure>> {
+    let stage = |name: &'static str| {
+        move |error: BuildError| Box::new(Failure { phase: Some(name.into()), ..error.into_failure() })
+    };
     // Layers that nobody may reuse stay in the work folder and go with it.
     let shelf = if site.reuse { &site.store } else { &site.work };
     let layers = Layers::open(shelf).map_err(BuildError::system(format!("open the store at {shelf}")));
-    let layers = layers.map_err(BuildError::into_failure)?;
-    let worker = Worker::new(plan, &site.store, events).map_err(BuildError::into_failure)?;
+    let layers = layers.map_err(|error| Box::new(error.into_failure()))?;
+    let worker = Worker::new(plan, &site.store, events).map_err(|error| Box::new(error.into_failure()))?;
     let mut stack = Stack::new(layers.clone(), site.reuse, &site.work);
     for phase in Phase::ALL {
         run_phase(phase, plan, &worker, &mut stack, events)?;
@@ -47,7 +48,7 @@ fn run_phase(
     worker: &Worker<'_>,
     stack: &mut Stack,
     events: &Events,
-) -> Result<(), Failure> {
+) -> Result<(), Box<Failure>> {
     let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.phase == phase).collect();
     if steps.is_empty() {
         return Ok(());
@@ -56,11 +57,13 @@ fn run_phase(
     let begun = Instant::now();
     for step in steps {
         events.send(Event::StepStarted { id: step.id.clone(), title: step.title() });
-        let laid = worker.run(step, stack).map_err(|error| Failure {
-            element: step.element.clone(),
-            step: Some(step.id.clone()),
-            phase: Some(phase.as_str().into()),
-            ..error.into_failure()
+        let laid = worker.run(step, stack).map_err(|error| {
+            Box::new(Failure {
+                element: step.element.clone(),
+                step: Some(step.id.clone()),
+                phase: Some(phase.as_str().into()),
+                ..error.into_failure()
+            })
         })?;
         events.send(Event::StepFinished { id: step.id.clone(), milliseconds: laid.milliseconds, reused: laid.reused });
     }

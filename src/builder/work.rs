@@ -96,7 +96,7 @@ impl<'a> Worker<'a> {
         let bootstrap = distro::bootstrap(manager, &context, &self.store)?;
         let resolution = bootstrap.resolve(self.events)?;
         // Set once: a plan has one bootstrap.
-        let _ = self.archive.set(resolution.digest.clone());
+        let _ = self.archive.set(resolution.archive.clone());
         stack.lay(&step.id, &[&step.inputs, &resolution.digest], |place| {
             Ok(bootstrap.install(&resolution, place.root, self.events)?)
         })

@@ -140,10 +140,10 @@ fn make_mutable(folder: &Utf8Path) {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Ok(file) = open(entry.path(), flags, Mode::empty()) else { continue };
         let fixed = IFlags::IMMUTABLE | IFlags::APPEND;
-        if let Ok(flags) = ioctl_getflags(&file) {
-            if flags.intersects(fixed) {
-                let _ = ioctl_setflags(&file, flags - fixed);
-            }
+        if let Ok(flags) = ioctl_getflags(&file)
+            && flags.intersects(fixed)
+        {
+            let _ = ioctl_setflags(&file, flags - fixed);
         }
     }
 }

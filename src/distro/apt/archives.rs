@@ -47,13 +47,13 @@ pub struct Archives {
 }
 
 impl Archives {
-    /// An empty folder in the file system of `store`.
+    /// An empty folder beside the tree `root`: in the build's own folder, so that a build that is killed takes it along.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub fn new(store: &Store) -> io::Result<Self> {
-        let parent = store.folder("apt").map_err(io::Error::other)?;
-        let folder = tempfile::Builder::new().prefix("run-").tempdir_in(parent)?;
+    /// When it cannot be made.
+    pub fn new(root: &Utf8Path) -> io::Result<Self> {
+        let parent = root.parent().unwrap_or(root);
+        let folder = tempfile::Builder::new().prefix("archives-").tempdir_in(parent)?;
         let path = Utf8PathBuf::from_path_buf(folder.path().to_owned())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the store's path is not UTF-8"))?;
         std::fs::create_dir(path.join("partial"))?;
@@ -127,7 +127,7 @@ mod tests {
         let store = Store::open(Utf8Path::from_path(folder.path()).unwrap()).unwrap();
         let (good, known) = (wanted("good.deb", b"good"), wanted("known.deb", b"known"));
         store.keep_package(&known.sha256, b"known").unwrap();
-        let first = Archives::new(&store).unwrap();
+        let first = Archives::new(&store.root().join("root")).unwrap();
         let all = [good.clone(), known.clone(), wanted("forged.deb", b"right"), wanted("link.deb", b"secret")];
         first.fill(&store, &all);
         assert_eq!(std::fs::read(first.path().join("known.deb")).unwrap(), b"known");
@@ -140,7 +140,7 @@ mod tests {
         let kept: Vec<bool> = all.iter().map(|archive| store.has_package(&archive.sha256)).collect();
         assert_eq!(kept, [true, true, false, false]);
         assert_eq!(std::fs::read(store.package_path(&known.sha256)).unwrap(), b"known");
-        let second = Archives::new(&store).unwrap();
+        let second = Archives::new(&store.root().join("root")).unwrap();
         assert_ne!(second.path(), first.path());
         second.fill(&store, &all);
         assert!(!second.path().join("forged.deb").exists());
@@ -155,7 +155,7 @@ mod tests {
         let store = Store::open(Utf8Path::from_path(folder.path()).unwrap()).unwrap();
         let archive = wanted("a.deb", b"right");
         store.keep_package(&archive.sha256, b"wrong").unwrap();
-        let run = Archives::new(&store).unwrap();
+        let run = Archives::new(&store.root().join("root")).unwrap();
         run.fill(&store, std::slice::from_ref(&archive));
         assert!(!run.path().join("a.deb").exists() && !store.has_package(&archive.sha256));
     }

@@ -76,7 +76,7 @@ impl AptGet {
     fn run(&self, attempt: &str, words: &[String]) -> Result<(), TargetError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let _quiet = Quiet::new(&self.root).map_err(|error| failed("io.failed", &error.to_string()))?;
-        let archives = Archives::new(&self.store).map_err(|error| failed("io.failed", &error.to_string()))?;
+        let archives = Archives::new(&self.root).map_err(|error| failed("io.failed", &error.to_string()))?;
         let mut wanted = Vec::new();
         if words[0] != "remove" {
             self.update_lists(&archives)?;
