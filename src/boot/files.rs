@@ -43,7 +43,7 @@ pub(super) fn write(path: &Utf8Path, content: &[u8]) -> Result<(), BootError> {
         .map_err(BootError::file("write", path))
 }
 
-/// Copies the file `from` to `to` as [`write`] writes it.
+/// Copies the file `from` to `to` as [`write()`] writes it.
 pub(super) fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), BootError> {
     write(to, &read(from)?)
 }

@@ -1,7 +1,7 @@
 //! Finds elements and reads them; runs nothing.
 //!
-//! In: a [`Request`](crate::request::Request) and folders that hold elements. Out: [`resolve`]: the elements of the image in
-//! order, and what follows from them without running anything: variables and options ([`settings`]), packages
+//! In: a [`Request`](crate::request::Request) and folders that hold elements. Out: [`resolve()`]: the elements of the image in
+//! order, and what follows from them without running anything: variables and options ([`settings()`]), packages
 //! ([`packages::resolve`]). Not here: the order of hooks between elements (`plan/`), running hooks (`script/`).
 
 pub mod architecture;

@@ -45,7 +45,7 @@ pub struct Plan {
     pub variables: BTreeMap<String, String>,
     /// The elements, in order.
     pub elements: Vec<PlannedElement>,
-    /// For each element the hash of what its scripts can see outside the image ([`seen`]).
+    /// For each element the hash of what its scripts can see outside the image ([`seen()`]).
     pub seen: BTreeMap<String, String>,
     /// What happens, in order.
     pub steps: Vec<Step>,

@@ -1,6 +1,6 @@
 //! What a command inside the image sees: its own mounts and processes, no network unless granted.
 //!
-//! In: the root tree, binds, a wish for the network. Out: a [`Setup`] for the forked child. The mounts live in the command's own
+//! In: the root tree, binds, a wish for the network. Out: a `Setup` for the forked child. The mounts live in the command's own
 //! mount namespace and end with it; the kernel's settings are shown, but cannot be changed. This keeps honest commands from
 //! touching the host by accident; a hostile one has root's capabilities. Not here: entering it (`setup`), starting (`command`).
 

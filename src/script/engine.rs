@@ -16,7 +16,7 @@ use crate::event::{Event, Events, Level};
 
 /// Files that one run may load.
 pub const MODULES: usize = 64;
-/// Calls inside calls. 64 fit the stack of [`super::run`] in every build profile.
+/// Calls inside calls. 64 fit the stack of `super::run` in every build profile.
 pub const CALL_LEVELS: usize = 64;
 /// Operations of one run; a second of work, and far more than any element needs.
 pub const OPERATIONS: u64 = 50_000_000;

@@ -61,7 +61,7 @@ pub fn write(
     Ok(())
 }
 
-/// The programs that [`write`] needs for `layout`, each with the Debian package that has it.
+/// The programs that [`write()`] needs for `layout`, each with the Debian package that has it.
 pub fn host_tools(layout: &Layout) -> Vec<(&'static str, &'static str)> {
     let ext = layout.filesystems.iter().any(|filesystem| filesystem.kind.starts_with("ext"));
     if ext { vec![("mke2fs", "e2fsprogs")] } else { Vec::new() }

@@ -86,7 +86,7 @@ impl Ahead {
         data.remove(&position).flatten()
     }
 
-    /// Whether no more than [`LIMIT`] bytes would lie ready.
+    /// Whether no more than `LIMIT` bytes would lie ready.
     pub const fn has_room(ready: u64) -> bool {
         ready < LIMIT / 2
     }

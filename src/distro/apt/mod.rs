@@ -1,6 +1,6 @@
 //! Debian and its relatives: a root tree from an archive, with no program of the host.
 //!
-//! In: a [`Context`](super::Context). Out: packages chosen from signed indices ([`sources`], [`release`], [`signature`],
+//! In: a [`Context`]. Out: packages chosen from signed indices ([`sources`], [`release`], [`signature`],
 //! [`index`], [`resolve`]), unpacked in process ([`deb`], [`unpack`], [`dpkg_database`]) and configured by the image's own dpkg
 //! ([`configure`]); later packages through the image's own apt-get ([`packages`]). Not here: what the packages are for.
 

@@ -1,6 +1,6 @@
 //! What an element says about itself.
 //!
-//! In: `const ELEMENT` of `element.rhai`, read and never run ([`rhai`](self::rhai)), and DIB's `element-deps` and
+//! In: `const ELEMENT` of `element.rhai`, read and never run ([`rhai`]), and DIB's `element-deps` and
 //! `element-provides` ([`dib`]). Out: a [`Manifest`]. A field given in both is an error. Not here: hooks, packages.
 
 pub mod dib;
