@@ -155,7 +155,7 @@ fn example(words: &[&str]) -> Output {
 fn the_example_passes_its_tests() {
     let output = example(&["test"]);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
-    assert!(stdout(&output).contains("4 passed; 0 failed"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("5 passed; 0 failed"), "{}", stdout(&output));
 }
 
 #[test]

@@ -21,7 +21,22 @@ fn the_tests_of_kilns_own_elements_pass() {
     let sandbox = Sandbox::new();
     let output = sandbox.kiln(&["test"]).output().unwrap();
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
-    assert!(stdout(&output).contains("0 failed"), "{}", stdout(&output));
+    let text = stdout(&output);
+    assert!(text.contains("0 failed"), "{text}");
+    for element in elements() {
+        let name = element.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(text.contains(&format!("test {name}::declarations ... ok")), "{name} was not tested:\n{text}");
+    }
+}
+
+#[test]
+fn a_dependency_that_nobody_is_fails_the_element_s_tests() {
+    let sandbox = Sandbox::new();
+    let text = "const ELEMENT = #{ summary: \"s\", depends: [\"no-such-thing\"] };\n";
+    let elements = sandbox.element("web", &[("element.rhai", text)]);
+    let output = sandbox.kiln(&["test", "--elements-path", elements.to_str().unwrap(), "web"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("`web` depends on `no-such-thing`"), "{}", stdout(&output));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! In: names of elements. Out: lines like those of `cargo test`, and an exit status. Needs no root and changes
 //! nothing. Not here: what a test can do (`script/testing`).
 
+use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -12,7 +13,8 @@ use camino::Utf8PathBuf;
 use super::prepare::explain;
 use super::words;
 use crate::diagnostic::Diagnostic;
-use crate::element::Catalog;
+use crate::disk;
+use crate::element::{Catalog, Element};
 use crate::plan::PlannedElement;
 use crate::script::testing::{self, TestedElement};
 use crate::store::builtin;
@@ -34,6 +36,14 @@ pub struct TestArgs {
     pub store: Option<Utf8PathBuf>,
 }
 
+/// An element to test.
+pub struct Tested {
+    /// What its test functions need.
+    pub element: TestedElement,
+    /// What its declarations are worth: the test that every element has without writing one.
+    pub declarations: Result<(), Diagnostic>,
+}
+
 /// Finds the elements that `args` name and runs their tests.
 pub fn main(args: &TestArgs) -> ExitCode {
     let colour = super::colour();
@@ -48,7 +58,7 @@ pub fn main(args: &TestArgs) -> ExitCode {
 }
 
 /// The elements to test, each with its options' defaults.
-fn find(args: &TestArgs, colour: bool) -> Result<Vec<TestedElement>, String> {
+fn find(args: &TestArgs, colour: bool) -> Result<Vec<Tested>, String> {
     let store = words::store(args.store.as_deref())?;
     let builtin =
         builtin::elements(&store).map_err(|error| format!("cannot write to the store at {store}: {error}"))?;
@@ -60,8 +70,9 @@ fn find(args: &TestArgs, colour: bool) -> Result<Vec<TestedElement>, String> {
     for name in names {
         let element = catalog.load(&name).map_err(|error| explain(&error, colour))?;
         let element = element.ok_or_else(|| format!("element '{name}' not found"))?;
+        let declarations = declarations(&element, &catalog);
         let options = element.options.iter().map(|(name, option)| (name.clone(), option.default_value.clone()));
-        tested.push(TestedElement {
+        let element = TestedElement {
             element: PlannedElement {
                 name: element.name,
                 directory: element.directory,
@@ -69,9 +80,31 @@ fn find(args: &TestArgs, colour: bool) -> Result<Vec<TestedElement>, String> {
                 options: options.collect(),
             },
             variables: element.environment.into_iter().collect(),
-        });
+        };
+        tested.push(Tested { element, declarations });
     }
     Ok(tested)
+}
+
+/// What an element says must hold among the elements there are: its dependencies exist, its block-device descriptions can be
+/// read. Manifest and package lists were read already.
+fn declarations(element: &Element, catalog: &Catalog) -> Result<(), Diagnostic> {
+    for name in &element.depends {
+        if catalog.folder(name).is_none() && catalog.providers(name).is_empty() {
+            let text = format!("`{}` depends on `{name}`, which no element is or provides", element.name);
+            return Err(Diagnostic::new("element.depends", text));
+        }
+    }
+    let files = element.directory.read_dir_utf8().into_iter().flatten().flatten();
+    for file in
+        files.filter(|file| file.file_name().starts_with("block-device-") && file.file_name().ends_with(".yaml"))
+    {
+        let origin = format!("{}/{}", element.name, file.file_name());
+        let text = fs::read_to_string(file.path())
+            .map_err(|error| Diagnostic::new("element.unreadable", format!("cannot read {origin}: {error}")))?;
+        disk::config::parse(&text, &origin).map_err(|error| *error.diagnostic)?;
+    }
+    Ok(())
 }
 
 /// Runs the tests of `elements` that `args` lets through, writes to `out` how they end, and returns the exit status: 0 when
@@ -79,25 +112,18 @@ fn find(args: &TestArgs, colour: bool) -> Result<Vec<TestedElement>, String> {
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn run(args: &TestArgs, elements: &[TestedElement], out: &mut impl Write, colour: bool) -> io::Result<i32> {
+pub fn run(args: &TestArgs, elements: &[Tested], out: &mut impl Write, colour: bool) -> io::Result<i32> {
     let start = Instant::now();
     let (mut passed, mut left_out) = (0_usize, 0_usize);
     let mut failures: Vec<(String, Diagnostic)> = Vec::new();
     let wanted = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     for tested in elements {
-        for case in testing::find(tested) {
-            let (name, ended) = match case {
-                Ok(case) if !wanted(&case.name) => {
-                    left_out += 1;
-                    continue;
-                }
-                Ok(case) => {
-                    let ended = testing::run(tested, &case).map_err(|diagnostic| *diagnostic);
-                    (case.name, ended)
-                }
-                Err((name, diagnostic)) => (name, Err(diagnostic)),
-            };
-            match ended {
+        for (name, run) in cases(tested) {
+            if !wanted(&name) {
+                left_out += 1;
+                continue;
+            }
+            match run() {
                 Ok(()) => {
                     passed += 1;
                     writeln!(out, "test {name} ... {}", paint("ok", "32", colour))?;
@@ -127,6 +153,26 @@ pub fn run(args: &TestArgs, elements: &[TestedElement], out: &mut impl Write, co
         return Ok(1);
     }
     Ok(i32::from(!failures.is_empty()))
+}
+
+/// A test that has not run yet.
+type Case<'a> = (String, Box<dyn FnOnce() -> Result<(), Diagnostic> + 'a>);
+
+/// The tests of an element: the one of its declarations, then those it brings.
+fn cases(tested: &Tested) -> Vec<Case<'_>> {
+    let Tested { element, declarations } = tested;
+    let mut cases: Vec<Case<'_>> =
+        vec![(format!("{}::declarations", element.element.name), Box::new(|| declarations.clone()))];
+    for case in testing::find(element) {
+        cases.push(match case {
+            Ok(case) => {
+                let name = case.name.clone();
+                (name, Box::new(move || testing::run(element, &case).map_err(|diagnostic| *diagnostic)))
+            }
+            Err((name, diagnostic)) => (name, Box::new(move || Err(diagnostic))),
+        });
+    }
+    cases
 }
 
 fn paint(text: &str, code: &str, colour: bool) -> String {
@@ -184,7 +230,7 @@ fn helper() { throw \"never called\"; }
         let (_folder, tested) = element(permissions);
         let args = TestArgs { filter: filter.map(str::to_owned), ..TestArgs::default() };
         let mut out = Vec::new();
-        let status = run(&args, &[tested], &mut out, false).unwrap();
+        let status = run(&args, &[Tested { element: tested, declarations: Ok(()) }], &mut out, false).unwrap();
         let text = String::from_utf8(out).unwrap();
         (text.split("; finished in").next().unwrap_or_default().to_owned(), status)
     }
@@ -194,6 +240,7 @@ fn helper() { throw \"never called\"; }
         let (text, status) = transcript(&["packages", "write:/etc/vim"], None);
         assert_eq!(status, 1);
         insta::assert_snapshot!(text, @r#"
+        test vim::declarations ... ok
         test vim::install::test_installs ... ok
         test vim::install::test_arithmetic ... ok
         test vim::install::test_variables ... ok
@@ -211,7 +258,7 @@ fn helper() { throw \"never called\"; }
         19 |     assert_eq([1], [2]);
            |     ^^^^^^^^^
 
-        test result: FAILED. 4 passed; 1 failed; 0 filtered out
+        test result: FAILED. 5 passed; 1 failed; 0 filtered out
         "#);
     }
 

@@ -35,8 +35,22 @@ pub(super) const TYPES: [(&str, Uuid); 27] = [
     ("FD00", uuid!("a19d880f-05fc-4d3b-a006-743f0f84911e")),
 ];
 
-/// The GUID of a code, or a GUID as written.
+/// The GUID of a code, which may have `0x` in front as for sgdisk, or a GUID as written.
 pub(super) fn of(text: &str) -> Option<Uuid> {
-    let known = TYPES.iter().find(|(code, _)| code.eq_ignore_ascii_case(text)).map(|(_, guid)| *guid);
+    let bare = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let known = TYPES.iter().find(|(code, _)| code.eq_ignore_ascii_case(bare)).map(|(_, guid)| *guid);
     known.or_else(|| Uuid::try_parse(text).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+
+    #[test]
+    fn a_code_may_be_written_in_any_way_that_sgdisk_reads() {
+        assert!(of("4100").is_some());
+        assert_eq!(of("0x4100"), of("4100"));
+        assert_eq!(of("ef00"), of("0xEF00"));
+        assert_eq!(of("0x9999"), None);
+    }
 }
