@@ -29,6 +29,11 @@ pub fn collect() -> BTreeMap<String, String> {
     variables
 }
 
+/// The whole environment.
+pub fn environment() -> BTreeMap<String, String> {
+    vars().collect()
+}
+
 fn vars() -> impl Iterator<Item = (String, String)> {
     // `vars` would panic at a variable that is not UTF-8.
     env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -8,7 +8,11 @@ use clap::{Args, ValueEnum};
 use super::{size, variables};
 use crate::element::architecture;
 use crate::format;
-use crate::request::{Qcow2Compression, Request};
+use crate::request::{Breakpoints, DiskWriter, Kind, Qcow2Compression, Request};
+
+/// Seconds for which what a step fetched from a network is good enough: a failed build goes on where it stopped, the next day's
+/// build asks again.
+pub const MAX_AGE: u64 = 6 * 60 * 60;
 
 /// What is to be built.
 #[derive(Args, Debug)]
@@ -108,6 +112,7 @@ impl ImageArgs {
         });
         let packages = self.packages.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         Ok(Request {
+            kind: Kind::Disk,
             elements: self.elements.clone(),
             search_path: search_path(&self.elements_path)?,
             output: here.join(output),
@@ -133,6 +138,17 @@ impl ImageArgs {
             skip_base: self.skip_base,
             seed: self.seed.clone(),
             source_date_epoch: epoch.transpose()?,
+            mkfs_options: Vec::new(),
+            qemu_img_options: None,
+            docker_target: None,
+            keep_old_outputs: false,
+            disk_writer: DiskWriter::default(),
+            dib_strict: false,
+            directory: here,
+            environment: variables::environment(),
+            arguments: None,
+            breakpoints: Breakpoints::default(),
+            max_age: MAX_AGE,
             variables,
         })
     }
