@@ -32,6 +32,7 @@ pub mod distro;
 pub mod element;
 pub mod event;
 pub mod format;
+pub mod hook;
 pub mod plan;
 pub mod request;
 pub mod sandbox;

@@ -22,6 +22,8 @@ pub struct Site {
     pub store: Utf8PathBuf,
     /// Layers of earlier builds may be used, and this build's are kept.
     pub reuse: bool,
+    /// The user's terminal, as [`crate::sandbox::interactive::own`] names it.
+    pub terminal: Option<String>,
 }
 
 /// Reads a plan, runs it, says what happens. Returns the exit status.

@@ -8,6 +8,7 @@ use crate::disk::solve::LayoutError;
 use crate::distro::DistroError;
 use crate::event::Failure;
 use crate::format::FormatError;
+use crate::hook::HookError;
 use crate::sandbox::command::CommandError;
 use crate::store::StoreError;
 use crate::target::TargetError;
@@ -39,6 +40,9 @@ pub enum BuildError {
     /// An output could not be written.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// A shell hook failed.
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// A command failed.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -77,6 +81,9 @@ impl BuildError {
                 exit_status: 1,
                 ..Failure::default()
             },
+            Self::Hook(error) => {
+                Failure { message: error.to_string(), exit_status: error.exit_status(), ..Failure::default() }
+            }
             other => Failure { message: other.to_string(), exit_status: 1, ..Failure::default() },
         }
     }

@@ -5,7 +5,9 @@
 //! Not here: what to do (`plan/`), how each thing is done (`distro/`, `disk/`, `boot/`, `format/`, `script/`).
 
 pub mod child;
+mod digest;
 pub mod error;
+mod hooks;
 mod image;
 mod interrupts;
 pub mod parent;

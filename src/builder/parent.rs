@@ -14,7 +14,7 @@ use crate::event::{Artifact, Event, Events, Failure};
 use crate::format;
 use crate::plan::Plan;
 use crate::sandbox::isolation::{self, Pipes};
-use crate::sandbox::{init, work_folder};
+use crate::sandbox::{init, interactive, work_folder};
 use crate::store::layers::Layers;
 
 /// How a build is to be run; what is to be built is the plan's.
@@ -121,14 +121,19 @@ fn supervise(
         let what = what.to_owned();
         move |error: std::io::Error| format!("{what}: {error}")
     };
+    let wants_terminal = plan.shell.as_ref().is_some_and(|shell| !shell.breakpoints.points.is_empty());
     let plan = serde_json::to_vec(plan).map_err(|error| format!("cannot write down the plan: {error}"))?;
     let lock = work.share_lock().map_err(failed("cannot share the work folder's lock"))?;
+    let terminal = wants_terminal.then(interactive::own).transpose().map_err(failed("cannot hand the terminal down"))?;
+    let (word, descriptors) = terminal.unzip();
     let mut arguments = vec!["builder", "--work", work.path().as_str(), "--store", settings.store.as_str()];
     if !settings.reuse {
         arguments.push("--no-reuse");
     }
+    arguments.extend(word.iter().flat_map(|word| ["--terminal", word.as_str()]));
+    let kept: Vec<_> = std::iter::once(lock).chain(descriptors.into_iter().flatten()).collect();
     let (mut builder, pipes) =
-        isolation::start("/proc/self/exe", &arguments, &[lock]).map_err(|error| error.to_string())?;
+        isolation::start("/proc/self/exe", &arguments, &kept).map_err(|error| error.to_string())?;
     let Pipes { plan: mut plan_pipe, events: event_pipe, complaints } = pipes;
     interrupts.aim(builder.killer().map_err(failed("cannot get hold of the builder"))?);
     let mut told = Told::default();

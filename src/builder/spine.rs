@@ -2,13 +2,19 @@
 
 use std::time::Instant;
 
+use camino::Utf8PathBuf;
+
 use super::child::{Site, elapsed};
 use super::error::BuildError;
+use super::hooks::Hooks;
 use super::image::Image;
 use super::stack::Stack;
 use super::work::Worker;
 use crate::event::{Event, Events, Failure};
+use crate::hook;
 use crate::plan::{Phase, Plan, Step};
+use crate::sandbox::interactive::Terminal;
+use crate::store::builtin;
 use crate::store::layers::Layers;
 
 /// Bytes of layers that a store may hold after a build.
@@ -23,12 +29,18 @@ pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure
     let shelf = if site.reuse { &site.store } else { &site.work };
     let layers = Layers::open(shelf).map_err(BuildError::system(format!("open the store at {shelf}")));
     let layers = layers.map_err(|error| Box::new(error.into_failure()))?;
-    let worker = Worker::new(plan, &site.store, events).map_err(|error| Box::new(error.into_failure()))?;
-    let mut stack = Stack::new(layers.clone(), site.reuse, &site.work);
+    let hooks = hooks(plan, site, events).map_err(|error| Box::new(error.into_failure()))?;
+    let worker =
+        Worker::new(plan, &site.store, hooks.as_ref(), events).map_err(|error| Box::new(error.into_failure()))?;
+    let mut stack = Stack::new(layers.clone(), site.reuse, &site.work, hooks.as_ref().map(Hooks::build));
     for phase in Phase::ALL {
-        run_phase(phase, plan, &worker, &mut stack, events)?;
+        let steps = steps(phase, plan, hooks.as_ref(), &stack).map_err(stage(phase.as_str()))?;
+        run_phase(phase, &steps, &worker, &mut stack, events)?;
+        if let Some(hooks) = &hooks {
+            hooks.end_phase(phase);
+        }
     }
-    let tree = stack.mount().map_err(stage("disk"))?;
+    let tree = stack.mount(&site.work.join("root")).map_err(stage("disk"))?;
     let image = Image { plan, site, tree: tree.path(), boot_files: worker.boot_files(), events };
     let raw = timed("disk", events, || image.write_disk()).map_err(stage("disk"))?;
     let artifacts = timed("formats", events, || image.write_formats(raw)).map_err(stage("formats"))?;
@@ -42,14 +54,42 @@ pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure
     Ok(())
 }
 
+/// What runs shell hooks, when the plan has any.
+fn hooks<'a>(plan: &'a Plan, site: &Site, events: &Events) -> Result<Option<Hooks<'a>>, BuildError> {
+    let Some(shell) = &plan.shell else { return Ok(None) };
+    let failed = |error| BuildError::system("prepare for shell hooks")(error);
+    let program = std::env::current_exe().map_err(failed)?;
+    let hook_site = hook::Site {
+        plan: shell,
+        build: site.store.join("build"),
+        images: site.work.clone(),
+        library: builtin::shell_library(&site.store).map_err(failed)?,
+        program: Utf8PathBuf::from_path_buf(program)
+            .map_err(|path| failed(std::io::Error::other(format!("the path {} is not UTF-8", path.display()))))?,
+        events: events.clone(),
+    };
+    let terminal = site.terminal.as_deref().map(Terminal::named).transpose().map_err(failed)?;
+    Ok(Some(Hooks::new(hook_site, terminal)))
+}
+
+/// The steps of `phase` as they are when it begins.
+fn steps(phase: Phase, plan: &Plan, hooks: Option<&Hooks<'_>>, stack: &Stack) -> Result<Vec<Step>, BuildError> {
+    let Some(hooks) = hooks.filter(|_| phase > Phase::Root) else {
+        return Ok(plan.steps.iter().filter(|step| step.phase == phase).cloned().collect());
+    };
+    let view = stack.mount_build(hooks.build(), None)?;
+    let steps = hooks.actual(phase, plan);
+    view.unmount().map_err(BuildError::system("unmount the build folder"))?;
+    steps
+}
+
 fn run_phase(
     phase: Phase,
-    plan: &Plan,
+    steps: &[Step],
     worker: &Worker<'_>,
     stack: &mut Stack,
     events: &Events,
 ) -> Result<(), Box<Failure>> {
-    let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.phase == phase).collect();
     if steps.is_empty() {
         return Ok(());
     }

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::BuildError;
-use super::stack::{Laid, Place, Stack};
+use super::hooks::Hooks;
+use super::stack::{Laid, Place, Reuse, Stack};
 use super::tidy;
 use crate::boot::{self, BootFiles};
 use crate::disk::layout::Layout;
 use crate::distro;
 use crate::event::Events;
-use crate::plan::{self, Action, Plan, PlannedElement, Step};
+use crate::plan::{self, Action, Phase, Plan, PlannedElement, Step};
 use crate::sandbox::chroot::Chroot;
 use crate::script;
 use crate::store::Store;
@@ -25,6 +26,7 @@ use crate::target::{Facts, Packages, tree::Tree};
 /// Carries out actions.
 pub struct Worker<'a> {
     plan: &'a Plan,
+    hooks: Option<&'a Hooks<'a>>,
     store: Store,
     layout: Layout,
     facts: Facts,
@@ -36,10 +38,16 @@ pub struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     /// A worker for `plan`.
-    pub fn new(plan: &'a Plan, store: &Utf8Path, events: &'a Events) -> Result<Self, BuildError> {
+    pub fn new(
+        plan: &'a Plan,
+        store: &Utf8Path,
+        hooks: Option<&'a Hooks<'a>>,
+        events: &'a Events,
+    ) -> Result<Self, BuildError> {
         let layout = plan.provisional_layout()?;
         Ok(Self {
             plan,
+            hooks,
             store: Store::open(store)?,
             facts: facts(plan, &layout),
             layout,
@@ -56,23 +64,24 @@ impl<'a> Worker<'a> {
 
     /// Puts the layer of `step` on `stack`.
     pub fn run(&self, step: &Step, stack: &mut Stack) -> Result<Laid, BuildError> {
+        let inputs = step.inputs.as_str();
         match &step.action {
             Action::Bootstrap { manager, options, packages } => self.bootstrap(step, stack, manager, options, packages),
             Action::Script { file, function } => {
                 let archive = self.archive_of(step);
-                stack.lay(&step.id, &[&step.inputs, archive], |place| self.script(step, file, function, place))
+                stack.lay(&step.id, &[inputs, archive], Reuse::ByKey, |place| self.script(step, file, function, place))
             }
-            Action::RemovePackages { packages } => {
-                stack.lay(&step.id, &[&step.inputs], |place| Ok(self.packages(place.root)?.remove(packages)?))
-            }
+            Action::RemovePackages { packages } => stack.lay(&step.id, &[inputs], Reuse::ByKey, |place| {
+                Ok(self.packages(place.root)?.remove(packages)?)
+            }),
             Action::FileSystemTable => {
-                stack.lay(&step.id, &[&step.inputs], |place| tidy::write_fstab(place.root, &self.layout))
+                stack.lay(&step.id, &[inputs], Reuse::ByKey, |place| tidy::write_fstab(place.root, &self.layout))
             }
-            Action::Initramfs => stack.lay(&step.id, &[&step.inputs], |place| {
+            Action::Initramfs => stack.lay(&step.id, &[inputs], Reuse::ByKey, |place| {
                 Ok(distro::initramfs(&self.plan.system.package_manager, place.root, self.events)?)
             }),
             Action::BootLoader { kind } => {
-                let laid = stack.lay(&step.id, &[&step.inputs], |place| {
+                let laid = stack.lay(&step.id, &[inputs], Reuse::ByKey, |place| {
                     let chroot = Chroot::new(place.root);
                     let made = boot::configure(kind, &chroot, &self.layout, &self.plan.arch, place.files, self.events)?;
                     keep_boot_files(&made, place.files)
@@ -80,8 +89,71 @@ impl<'a> Worker<'a> {
                 *self.boot_files.borrow_mut() = stack.files().map(|folder| kept_boot_files(&folder)).transpose()?;
                 Ok(laid)
             }
-            Action::Tidy => stack.lay(&step.id, &[&step.inputs], |place| tidy::tidy(place.root)),
+            Action::Tidy => stack.lay(&step.id, &[inputs], Reuse::ByKey, |place| tidy::tidy(place.root)),
+            _ => self.hook(step, stack),
         }
+    }
+
+    /// Runs a step that belongs to DIB's interface.
+    fn hook(&self, step: &Step, stack: &mut Stack) -> Result<Laid, BuildError> {
+        let hooks = self.hooks()?;
+        let inputs = step.inputs.as_str();
+        let network = Reuse::Within(hooks.max_age());
+        match &step.action {
+            Action::CollectHooks => {
+                stack.lay(&step.id, &[inputs], Reuse::ByKey, |_| {
+                    self.all_unchanged()?;
+                    hooks.collect(self.plan)?;
+                    self.all_unchanged()
+                })
+            }
+            Action::ShellHook { name, place } => {
+                let reuse = match (place, step.phase) {
+                    // A tree that hooks make costs minutes; what comes from the host costs little, and may have changed.
+                    (plan::Place::Host, Phase::Root) | (plan::Place::Image, _) => network,
+                    _ => Reuse::ByContent,
+                };
+                let laid = stack.lay(&step.id, &[inputs], reuse, |at| hooks.run(step, name, *place, at))?;
+                if laid.reused {
+                    hooks.reused(step, stack);
+                }
+                Ok(laid)
+            }
+            Action::BuiltIn { name } => {
+                let reuse = match plan::Place::of(step.phase) {
+                    plan::Place::Image => Reuse::ByKey,
+                    plan::Place::Host => Reuse::ByContent,
+                };
+                stack.lay(&step.id, &[inputs], reuse, |at| self.built_in(step, name, at))
+            }
+            Action::InstallPackages { map, packages, remove } => stack.lay(&step.id, &[inputs], network, |_| {
+                hooks.packages(step, map.as_deref(), packages, *remove)
+            }),
+            Action::SettleRoot => stack.lay(&step.id, &[inputs], Reuse::ByContent, |_| hooks.settle()),
+            Action::RestoreNameServers => {
+                stack.lay(&step.id, &[inputs], Reuse::ByKey, |_| hooks.take_back_name_servers())
+            }
+            Action::Break { point, command, place } => {
+                stack.lay(&step.id, &[inputs], Reuse::ByContent, |_| hooks.stop(step, point, command, *place))
+            }
+            _ => Err(BuildError::system(format!("run the step {}", step.id))(std::io::Error::other("not a hook"))),
+        }
+    }
+
+    fn hooks(&self) -> Result<&Hooks<'a>, BuildError> {
+        let missing = || std::io::Error::other("the plan says nothing of shell hooks");
+        self.hooks.ok_or_else(|| BuildError::system("run hooks")(missing()))
+    }
+
+    /// Carries out a stage that the program does for an element.
+    fn built_in(&self, step: &Step, name: &str, at: Place<'_>) -> Result<(), BuildError> {
+        let _ = (step, at);
+        Err(BuildError::system(format!("run the stage {name}"))(std::io::Error::other("unknown")))
+    }
+
+    /// Refuses elements that are not what was planned any more.
+    fn all_unchanged(&self) -> Result<(), BuildError> {
+        self.plan.elements.iter().try_for_each(|element| self.unchanged(element))
     }
 
     fn bootstrap(
@@ -97,7 +169,7 @@ impl<'a> Worker<'a> {
         let resolution = bootstrap.resolve(self.events)?;
         // Set once: a plan has one bootstrap.
         let _ = self.archive.set(resolution.archive.clone());
-        stack.lay(&step.id, &[&step.inputs, &resolution.digest], |place| {
+        stack.lay(&step.id, &[&step.inputs, &resolution.digest], Reuse::ByKey, |place| {
             Ok(bootstrap.install(&resolution, place.root, self.events)?)
         })
     }

@@ -19,9 +19,12 @@ pub struct BuilderArgs {
     /// Use no layers of earlier builds and keep none
     #[arg(long)]
     no_reuse: bool,
+    /// Descriptors of the user's terminal
+    #[arg(long)]
+    terminal: Option<String>,
 }
 
 /// Runs the plan on standard input.
 pub fn run(args: BuilderArgs) -> ExitCode {
-    ExitCode::from(child::main(&Site { work: args.work, store: args.store, reuse: !args.no_reuse }))
+    ExitCode::from(child::main(&Site { work: args.work, store: args.store, reuse: !args.no_reuse, terminal: args.terminal }))
 }

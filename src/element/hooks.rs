@@ -38,6 +38,11 @@ pub enum HookKind {
         /// The file.
         file: Utf8PathBuf,
     },
+    /// A stage that the program carries out for the element.
+    BuiltIn {
+        /// Which.
+        name: String,
+    },
 }
 
 /// Orders two keys as `sort -n` does: by the number in front, ties by their bytes. A key without a number counts as 0, and

@@ -12,78 +12,16 @@ use serde_json::Value;
 
 use super::inputs::Inputs;
 use super::seen::seen;
-use super::{Action, DiskParameters, DiskPlan, Output, Phase, Plan, PlannedElement, Step, System, VERSION};
+use super::steps::{Stages, steps};
+use super::{
+    Action, DiskParameters, DiskPlan, Output, Phase, Plan, PlanError, PlannedElement, Step, System, VERSION, collection, shell,
+    writer,
+};
 use crate::disk;
 use crate::element::packages::{self, PackageFacts, PhasePackages};
-use crate::element::{Element, ElementError, HookKind, Settings, secret};
+use crate::element::{Element, Hook, HookKind, Settings, secret};
 use crate::format;
-use crate::request::Request;
-
-/// Why elements and a request do not make a plan.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// An element is wrong.
-    #[error(transparent)]
-    Element(#[from] ElementError),
-    /// The block-device description is wrong.
-    #[error(transparent)]
-    Config(#[from] disk::config::ConfigError),
-    /// The block-device description cannot be laid out.
-    #[error(transparent)]
-    Layout(#[from] disk::solve::LayoutError),
-    /// A file system that nobody here writes.
-    #[error(transparent)]
-    FileSystem(#[from] disk::direct::DiskError),
-    /// A format that nobody knows.
-    #[error(transparent)]
-    Format(#[from] format::UnknownFormat),
-    /// A file of an element cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file or folder.
-        path: Utf8PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A variable holds no number.
-    #[error("{variable} is `{value}`, which is no number of MiB")]
-    Number {
-        /// The variable.
-        variable: String,
-        /// Its value.
-        value: String,
-    },
-    /// A shell hook.
-    #[error(
-        "element {element} has the shell hook {file}; this version of kiln runs hooks in Rhai only: leave the element out, or \
-         write the hook as {element}/{phase}.d/NN-name.rhai"
-    )]
-    ShellHook {
-        /// The element.
-        element: String,
-        /// The hook.
-        file: Utf8PathBuf,
-        /// Its phase.
-        phase: Phase,
-    },
-    /// An operating-system element that is not described.
-    #[error(
-        "element {element} provides the operating system without saying how: its manifest needs `system`, which names the \
-         distribution and its package manager"
-    )]
-    NoSystem {
-        /// The element.
-        element: String,
-    },
-    /// Two elements describe the disk.
-    #[error("both {first} and {second} describe the disk; leave one of them out, or set DIB_BLOCK_DEVICE_CONFIG")]
-    TwoDisks {
-        /// One element.
-        first: String,
-        /// The other.
-        second: String,
-    },
-}
+use crate::request::{Kind, Request};
 
 /// Joins `request` and `elements` (in order, with their `settings`). `disk` is a block-device description given by the user:
 /// where it came from and its text.
@@ -96,7 +34,64 @@ pub fn assemble(
     settings: &Settings,
     disk: Option<(String, String)>,
 ) -> Result<Plan, PlanError> {
+    let shell = shell::is_needed(request, elements);
+    if shell {
+        collection::check(elements)?;
+    }
     let system = system(elements, settings)?;
+    let packages = declared_packages(request, elements, settings, &system)?;
+    let mut plan = Plan {
+        version: VERSION,
+        name: request.output.file_name().unwrap_or("image").to_owned(),
+        kind: request.kind,
+        arch: request.arch.clone(),
+        seed: request.seed.clone().unwrap_or_else(|| seed(request)),
+        source_date_epoch: request.source_date_epoch,
+        variables: recorded(request, settings),
+        elements: elements.iter().map(|element| planned(element, settings)).collect(),
+        seen: BTreeMap::new(),
+        steps: Vec::new(),
+        shell: None,
+        disk: disk_plan(request, elements, settings, disk)?,
+        writer: writer::choose(request, elements)?,
+        outputs: outputs(request, elements)?,
+        checksums: request.checksums.clone(),
+        system,
+    };
+    // A description that cannot be is found now, not after the packages.
+    let layout = plan.provisional_layout()?;
+    disk::direct::check(&layout)?;
+    plan.shell = shell.then(|| shell::plan(request, elements, settings, &layout, &plan.variables));
+    let native = !plan.system.package_manager.is_empty();
+    let bootstrap = native.then(|| bootstrap(request, elements, settings, &plan.system, &packages));
+    plan.seen = all_seen(&plan)?;
+    let inputs = Inputs::new(&plan);
+    let stages = Stages {
+        packages: &packages,
+        bootstrap: bootstrap.as_ref(),
+        shell,
+        writer: &plan.writer,
+        extra: if native { &[] } else { &request.packages },
+        breakpoints: &request.breakpoints,
+    };
+    let steps: Vec<Step> = Phase::ALL.into_iter().flat_map(|phase| steps(phase, elements, &stages)).collect();
+    plan.steps = steps.into_iter().map(|step| Step { inputs: inputs.of(&step, &plan), ..step }).collect();
+    Ok(plan)
+}
+
+/// The packages that elements declare and that the program installs: none when an element's own hooks do that, nor, under a
+/// root tree that hooks make, without the element that asks for it.
+fn declared_packages(
+    request: &Request,
+    elements: &[Element],
+    settings: &Settings,
+    system: &System,
+) -> Result<BTreeMap<Phase, PhasePackages>, PlanError> {
+    let installer = elements.iter().find(|element| element.name == "package-installs");
+    let has_hooks = installer.is_some_and(|element| element.hooks.iter().any(is_shell));
+    if has_hooks || (installer.is_none() && system.package_manager.is_empty()) {
+        return Ok(BTreeMap::new());
+    }
     let facts = PackageFacts {
         distribution: system.distribution.clone(),
         family: system.family.clone(),
@@ -104,43 +99,22 @@ pub fn assemble(
         arch: request.arch.clone(),
         variables: settings.variables.clone(),
     };
-    let packages = packages::resolve(elements, &facts)?;
-    let mut plan = Plan {
-        version: VERSION,
-        name: request.output.file_name().unwrap_or("image").to_owned(),
-        arch: request.arch.clone(),
-        seed: request.seed.clone().unwrap_or_else(|| seed(request)),
-        source_date_epoch: request.source_date_epoch,
-        system,
-        variables: recorded(request, settings),
-        elements: elements.iter().map(|element| planned(element, settings)).collect(),
-        seen: BTreeMap::new(),
-        steps: Vec::new(),
-        disk: disk_plan(request, elements, settings, disk)?,
-        outputs: outputs(request)?,
-        checksums: request.checksums.clone(),
-    };
-    // A description that cannot be is found now, not after the packages.
-    disk::direct::check(&plan.provisional_layout()?)?;
-    let bootstrap = bootstrap(request, elements, settings, &plan.system, &packages)?;
-    plan.seen = all_seen(&plan)?;
-    let inputs = Inputs::new(&plan);
-    plan.steps = Phase::ALL
-        .into_iter()
-        .map(|phase| steps(phase, elements, &packages, &bootstrap))
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .map(|step| Step { inputs: inputs.of(&step, &plan), ..step })
-        .collect();
-    Ok(plan)
+    Ok(packages::resolve(elements, &facts)?)
+}
+
+fn is_shell(hook: &Hook) -> bool {
+    matches!(hook.kind, HookKind::Shell { .. })
 }
 
 fn system(elements: &[Element], settings: &Settings) -> Result<System, PlanError> {
     let provider = elements.iter().find(|element| element.provides.iter().any(|name| name == "operating-system"));
     let Some(provider) = provider else { return Ok(System::default()) };
-    let described = provider.system.as_ref();
-    let described = described.ok_or_else(|| PlanError::NoSystem { element: provider.name.clone() })?;
+    let Some(described) = &provider.system else {
+        // Then hooks make the tree, the provider's own or those of what it depends on.
+        let made = elements.iter().flat_map(|element| &element.hooks).any(|hook| hook.phase == Phase::Root);
+        let by_hooks = System { element: provider.name.clone(), ..System::default() };
+        return if made { Ok(by_hooks) } else { Err(PlanError::NoSystem { element: provider.name.clone() }) };
+    };
     let release = settings.options.get(&provider.name).and_then(|options| options.get("release"));
     Ok(System {
         element: provider.name.clone(),
@@ -172,7 +146,8 @@ fn recorded(request: &Request, settings: &Settings) -> BTreeMap<String, String> 
         .map(|(name, value)| format!("declare -x {name}=\"{}\"", quoted(&secret::shown(name, value))))
         .collect();
     let mut variables = settings.variables.clone();
-    variables.entry("DIB_ARGS".to_owned()).or_insert_with(|| words.join(" "));
+    let words = request.arguments.clone().unwrap_or_else(|| words.join(" "));
+    variables.entry("DIB_ARGS".to_owned()).or_insert(words);
     variables.entry("DIB_ENV".to_owned()).or_insert_with(|| lines.join("\n"));
     variables
 }
@@ -184,7 +159,7 @@ fn bootstrap(
     settings: &Settings,
     system: &System,
     packages: &BTreeMap<Phase, PhasePackages>,
-) -> Result<Action, PlanError> {
+) -> Action {
     let mut wanted: BTreeSet<String> = request.packages.iter().cloned().collect();
     for element in elements {
         wanted.extend(element.system.iter().flat_map(|described| described.packages.iter().cloned()));
@@ -193,11 +168,11 @@ fn bootstrap(
         wanted.extend(lists.install.iter().flat_map(|package| package.real.iter().cloned()));
     }
     let options = settings.options.get(&system.element).into_iter().flatten();
-    Ok(Action::Bootstrap {
+    Action::Bootstrap {
         manager: system.package_manager.clone(),
         options: options.map(|(name, value)| (name.clone(), text(value))).collect(),
         packages: wanted.into_iter().collect(),
-    })
+    }
 }
 
 fn text(value: &Value) -> String {
@@ -207,61 +182,6 @@ fn text(value: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     }
-}
-
-/// The steps of one phase, in order, without their inputs.
-fn steps(
-    phase: Phase,
-    elements: &[Element],
-    packages: &BTreeMap<Phase, PhasePackages>,
-    bootstrap: &Action,
-) -> Result<Vec<Step>, PlanError> {
-    let step = |name: &str, element: Option<&str>, action: Action| Step {
-        id: format!("{phase}/{name}"),
-        phase,
-        element: element.map(str::to_owned),
-        inputs: String::new(),
-        action,
-    };
-    let mut steps = Vec::new();
-    match phase {
-        Phase::Root => steps.push(step("00-bootstrap", None, bootstrap.clone())),
-        // Once, after the last package and after whatever configures it.
-        Phase::Finalise => steps.push(step("00-initramfs", None, Action::Initramfs)),
-        _ => {}
-    }
-    let mut hooks: Vec<_> = elements
-        .iter()
-        .flat_map(|element| element.hooks.iter().map(move |hook| (element, hook)))
-        .filter(|(_, hook)| hook.phase == phase)
-        .collect();
-    hooks.sort_by(|(_, one), (_, other)| crate::element::hooks::order(&one.key, &other.key));
-    for (element, hook) in hooks {
-        let name = &element.name;
-        let HookKind::Script { file, function } = &hook.kind else {
-            let HookKind::Shell { file } = &hook.kind else { continue };
-            return Err(PlanError::ShellHook { element: name.clone(), file: file.clone(), phase });
-        };
-        let action = Action::Script { file: file.clone(), function: function.clone() };
-        steps.push(step(&format!("{}/{name}", hook.key), Some(name), action));
-        if let (Phase::Finalise, Some(kind)) = (phase, &element.boot_loader) {
-            let action = Action::BootLoader { kind: kind.clone() };
-            steps.push(step(&format!("{}/{name}/boot-loader", hook.key), Some(name), action));
-        }
-    }
-    let unwanted: Vec<String> = packages
-        .get(&phase)
-        .map(|lists| lists.uninstall.iter().flat_map(|package| package.real.iter().cloned()).collect())
-        .unwrap_or_default();
-    if !unwanted.is_empty() {
-        steps.push(step("99-package-uninstalls", None, Action::RemovePackages { packages: unwanted }));
-    }
-    match phase {
-        Phase::BlockDevice => steps.push(step("99-file-system-table", None, Action::FileSystemTable)),
-        Phase::Cleanup => steps.push(step("99-tidy", None, Action::Tidy)),
-        _ => {}
-    }
-    Ok(steps)
 }
 
 fn disk_plan(
@@ -274,22 +194,19 @@ fn disk_plan(
     for element in elements {
         described.extend(element.block_device(&request.arch).map(|file| (element, file)));
     }
-    let (origin, config) = match (given, described.as_slice()) {
-        (Some((origin, text)), _) => {
-            let config = disk::config::parse(&text, &origin)?;
-            (origin, config)
-        }
-        (None, []) => ("the whole disk, without partitions".to_owned(), disk::config::default_config()),
+    let (origin, text) = match (given, described.as_slice()) {
+        (Some(given), _) => given,
+        (None, []) => ("the whole disk, without partitions".to_owned(), disk::config::DEFAULT.to_owned()),
         (None, [(element, file)]) => {
             let read = |source| PlanError::Read { path: file.clone(), source };
             let origin = format!("{}/{}", element.name, file.file_name().unwrap_or_default());
-            let config = disk::config::parse(&fs::read_to_string(file).map_err(read)?, &origin)?;
-            (origin, config)
+            (origin, fs::read_to_string(file).map_err(read)?)
         }
         (None, [(first, _), (second, _), ..]) => {
             return Err(PlanError::TwoDisks { first: first.name.clone(), second: second.name.clone() });
         }
     };
+    let config = disk::config::parse(&text, &origin)?;
     let variable = |name: &str| settings.variables.get(name).filter(|value| !value.is_empty());
     let mebibytes = |name: &str| {
         let number = |value: &String| {
@@ -310,6 +227,7 @@ fn disk_plan(
     });
     Ok(DiskPlan {
         origin,
+        text,
         config,
         parameters: DiskParameters {
             image_size: request.image_size,
@@ -318,16 +236,20 @@ fn disk_plan(
             efi: elements.iter().any(|element| element.name.contains("block-device-efi")),
             root_fs_type: variable("FS_TYPE").cloned().unwrap_or_else(|| "ext4".to_owned()),
             root_label: request.root_label.clone(),
-            mkfs_options: Vec::new(),
+            mkfs_options: request.mkfs_options.clone(),
             max_online_resize: max_online_resize.transpose()?,
         },
     })
 }
 
-fn outputs(request: &Request) -> Result<Vec<Output>, PlanError> {
+/// The files to make. A build of a RAM disk, or one that asks for no final image, makes no disk.
+fn outputs(request: &Request, elements: &[Element]) -> Result<Vec<Output>, PlanError> {
+    let no_disk = request.kind == Kind::Ramdisk || elements.iter().any(|element| element.name.contains("no-final-image"));
+    let made = |name: &&String| !no_disk || format::find(name).is_ok_and(|format| format.source == format::Source::Tree);
     request
         .formats
         .iter()
+        .filter(made)
         .map(|name| {
             let format = format::find(name)?;
             let path = Utf8PathBuf::from(format!("{}.{}", request.output, format.suffix));

@@ -6,19 +6,22 @@
 
 use serde::Serialize;
 
-use super::{Action, Plan, Step};
+use super::{Action, Plan, ShellPlan, Step};
 
 /// Hashes of the steps of one plan.
 pub(super) struct Inputs {
     disk: String,
     facts: String,
+    shell: String,
 }
 
 impl Inputs {
     /// Hashes what several steps share.
     pub(super) fn new(plan: &Plan) -> Self {
         let names: Vec<&String> = plan.elements.iter().map(|element| &element.name).collect();
+        let elements: Vec<_> = plan.elements.iter().map(|element| (&element.name, plan.seen.get(&element.name))).collect();
         Self {
+            shell: hash(&(plan.shell.as_ref().map(ShellPlan::keyed), elements)),
             // Sizes are not final before the tree is: only identifiers and names reach a step.
             disk: hash(&(&plan.seed, &plan.disk)),
             facts: hash(&(&plan.name, &plan.arch, &plan.system, &plan.variables, names)),
@@ -38,9 +41,21 @@ impl Inputs {
                 hash(&(file.file_name(), function, seen, grants, &self.facts, &self.disk))
             }
             Action::FileSystemTable | Action::BootLoader { .. } => hash(&(&step.action, &self.disk, &plan.arch)),
+            // Hooks see each other's files, and all variables.
+            Action::CollectHooks | Action::ShellHook { .. } | Action::BuiltIn { .. } | Action::InstallPackages { .. } => {
+                hash(&(&step.action, step.phase, &self.shell))
+            }
+            // Never kept: they are for this build alone.
+            Action::AttachDisk | Action::Break { .. } => String::new(),
+            Action::SettleRoot | Action::RestoreNameServers => hash(&(&step.action, &self.shell)),
             Action::RemovePackages { .. } | Action::Initramfs | Action::Tidy => hash(&step.action),
         }
     }
+}
+
+/// The hash of a step that was not known when `plan` was made: a hook that an earlier one brought.
+pub fn of_found_step(step: &Step, plan: &Plan) -> String {
+    Inputs::new(plan).of(step, plan)
 }
 
 fn hash(value: &impl Serialize) -> String {

@@ -4,11 +4,16 @@
 //! Pure: touches no target, needs no privilege, takes milliseconds. Not here: running anything.
 
 mod assemble;
+pub mod collection;
+mod error;
 pub mod explain;
 mod inputs;
 pub mod phase;
 mod seen;
+pub mod shell;
 pub mod step;
+mod steps;
+pub mod writer;
 
 use std::collections::BTreeMap;
 
@@ -16,15 +21,19 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
-use crate::request::Qcow2Compression;
+use crate::request::{Kind, Qcow2Compression};
 
-pub use assemble::{PlanError, assemble};
+pub use assemble::assemble;
+pub use error::PlanError;
+pub use inputs::of_found_step;
 pub use phase::Phase;
 pub use seen::seen;
-pub use step::{Action, Step};
+pub use shell::ShellPlan;
+pub use step::{Action, Place, Step};
+pub use writer::Writer;
 
 /// The version of a plan's form that this program writes and reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything a builder needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +42,8 @@ pub struct Plan {
     pub version: u32,
     /// The image's name, without folder or suffix.
     pub name: String,
+    /// What comes out.
+    pub kind: Kind,
     /// Architecture in Debian's spelling.
     pub arch: String,
     /// Every identifier in the image is derived from this.
@@ -49,8 +60,12 @@ pub struct Plan {
     pub seen: BTreeMap<String, String>,
     /// What happens, in order.
     pub steps: Vec<Step>,
+    /// What shell hooks see; absent when there are none, and no stages that work on what elements bring together.
+    pub shell: Option<ShellPlan>,
     /// The disk image.
     pub disk: DiskPlan,
+    /// Who writes it.
+    pub writer: Writer,
     /// The files to make, in order.
     pub outputs: Vec<Output>,
     /// Digests of each: `md5`, `sha256`.
@@ -90,6 +105,8 @@ pub struct PlannedElement {
 pub struct DiskPlan {
     /// The element or variable that the description comes from.
     pub origin: String,
+    /// The description as it was found, YAML.
+    pub text: String,
     /// DIB's block-device description, read.
     pub config: disk::config::Config,
     /// What the description does not say.

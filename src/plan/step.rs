@@ -42,6 +42,45 @@ pub enum Action {
         /// The function.
         function: String,
     },
+    /// Brings the files of all elements together in the hooks folder.
+    CollectHooks,
+    /// Runs an executable hook of the hooks folder.
+    ShellHook {
+        /// Its name: `50-bootloader`.
+        name: String,
+        /// Where it runs.
+        place: Place,
+    },
+    /// A stage that the program carries out for an element.
+    BuiltIn {
+        /// Which: `install-static`.
+        name: String,
+    },
+    /// Refuses a root phase that made no tree; then gives the tree the host's name servers for the time of the build, and the
+    /// hooks the default install type.
+    SettleRoot,
+    /// Installs or removes packages with the image's own `install-packages`.
+    InstallPackages {
+        /// The element whose map gives the real names; without one they are real already.
+        map: Option<String>,
+        /// Names.
+        packages: Vec<String>,
+        /// They go instead of coming.
+        remove: bool,
+    },
+    /// Opens a shell for the user.
+    Break {
+        /// `before-install`.
+        point: String,
+        /// What runs there.
+        command: String,
+        /// Where.
+        place: Place,
+    },
+    /// Writes the disk image, attaches it as a block device and mounts it: what follows works on it.
+    AttachDisk,
+    /// Takes the host's name servers out of the tree again.
+    RestoreNameServers,
     /// Removes packages.
     RemovePackages {
         /// Real names.
@@ -60,7 +99,32 @@ pub enum Action {
     Tidy,
 }
 
+/// Where a hook runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// On the host's side: with the tree below a folder.
+    Host,
+    /// Inside the image.
+    Image,
+}
+
+impl Place {
+    /// Where shell hooks of `phase` run.
+    pub const fn of(phase: Phase) -> Self {
+        match phase {
+            Phase::PreInstall | Phase::Install | Phase::PostInstall | Phase::Finalise => Self::Image,
+            _ => Self::Host,
+        }
+    }
+}
+
 impl Step {
+    /// What orders it within its phase: `50-openssh` of `install/50-openssh/ssh`.
+    pub fn key(&self) -> &str {
+        self.id.split('/').nth(1).unwrap_or_default()
+    }
+
     /// What a person reads: `debian-minimal: bootstrap with apt`.
     pub fn title(&self) -> String {
         let what = match &self.action {
@@ -70,6 +134,21 @@ impl Step {
             Action::Script { file, function } => {
                 format!("{}:{function}", file.file_name().unwrap_or(file.as_str()))
             }
+            Action::CollectHooks => "collect hooks".to_owned(),
+            Action::ShellHook { name, place } => {
+                let place = match place {
+                    Place::Host => "on the host's side",
+                    Place::Image => "in the image",
+                };
+                format!("{}/{name} {place}", self.phase.directory())
+            }
+            Action::BuiltIn { name } => format!("{name} (built in)"),
+            Action::SettleRoot => "name servers for the build".to_owned(),
+            Action::InstallPackages { packages, remove: false, .. } => format!("install {}", packages.join(" ")),
+            Action::InstallPackages { packages, .. } => format!("remove {}", packages.join(" ")),
+            Action::Break { point, .. } => format!("shell ({point})"),
+            Action::AttachDisk => "write the disk and attach it".to_owned(),
+            Action::RestoreNameServers => "name servers of the image".to_owned(),
             Action::RemovePackages { packages } => format!("remove {}", packages.join(" ")),
             Action::FileSystemTable => "write /etc/fstab".to_owned(),
             Action::Initramfs => "generate the initramfs".to_owned(),

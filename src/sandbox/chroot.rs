@@ -18,7 +18,19 @@ use super::setup::{Setup, Step};
 pub struct Chroot {
     root: Utf8PathBuf,
     binds: Vec<Bind>,
-    network: bool,
+    devices: Vec<Utf8PathBuf>,
+    network: Network,
+}
+
+/// What a command reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Network {
+    #[default]
+    None,
+    /// The host's, with the image's own name servers.
+    Plain,
+    /// The host's, with the host's name servers shown over the image's.
+    WithNameServers,
 }
 
 /// A host path made visible inside.
@@ -32,7 +44,7 @@ struct Bind {
 impl Chroot {
     /// The tree at `root`: no network, no binds.
     pub fn new(root: &Utf8Path) -> Self {
-        Self { root: root.to_owned(), binds: Vec::new(), network: false }
+        Self { root: root.to_owned(), binds: Vec::new(), devices: Vec::new(), network: Network::None }
     }
 
     /// The host path of the tree.
@@ -42,7 +54,19 @@ impl Chroot {
 
     /// The same tree with the host's network and name servers.
     pub fn with_network(mut self) -> Self {
-        self.network = true;
+        self.network = Network::WithNameServers;
+        self
+    }
+
+    /// The same tree with the host's network; name servers are what the image says.
+    pub fn with_plain_network(mut self) -> Self {
+        self.network = Network::Plain;
+        self
+    }
+
+    /// The same tree with this device of the host's `/dev`.
+    pub fn with_device(mut self, device: &Utf8Path) -> Self {
+        self.devices.push(device.to_owned());
         self
     }
 
@@ -66,6 +90,13 @@ impl Chroot {
             steps.push(Step::File(inside(&format!("dev/{node}"))?, Vec::new()));
             let from = c_string(&format!("/dev/{node}"))?;
             steps.push(Step::mount(Some(&from), inside(&format!("dev/{node}"))?, None, MsFlags::MS_BIND));
+        }
+        for device in &self.devices {
+            let at = inside(device.as_str())?;
+            let folder = device.parent().filter(|folder| *folder != "/dev");
+            steps.extend(folder.map(|folder| inside(folder.as_str())).transpose()?.map(Step::Directory));
+            steps.push(Step::File(at.clone(), Vec::new()));
+            steps.push(Step::mount(Some(&c_string(device.as_str())?), at, None, MsFlags::MS_BIND));
         }
         for directory in ["dev/pts", "dev/shm"] {
             steps.push(Step::Directory(inside(directory)?));
@@ -101,12 +132,14 @@ impl Chroot {
         }
         let mut setup = Setup::host();
         setup.namespaces = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
-        if self.network {
-            let (more, placeholder) = self.name_servers()?;
-            steps.extend(more);
-            setup.placeholder = placeholder;
-        } else {
-            setup.namespaces |= CloneFlags::CLONE_NEWNET;
+        match self.network {
+            Network::None => setup.namespaces |= CloneFlags::CLONE_NEWNET,
+            Network::Plain => {}
+            Network::WithNameServers => {
+                let (more, placeholder) = self.name_servers()?;
+                steps.extend(more);
+                setup.placeholder = placeholder;
+            }
         }
         setup.steps = steps;
         setup.root = Some(c_string(self.root.as_str())?);

@@ -46,6 +46,7 @@ pub struct Command {
     directory: Option<Utf8PathBuf>,
     timeout: Option<Duration>,
     quiet: bool,
+    umask: u32,
     place: Place,
 }
 
@@ -108,6 +109,7 @@ impl Command {
             directory: None,
             timeout: None,
             quiet: false,
+            umask: 0o022,
             place: Place::Host,
         }
     }
@@ -121,6 +123,18 @@ impl Command {
     /// Sets a variable.
     pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.insert(key.into(), value.into());
+        self
+    }
+
+    /// Gives it exactly these variables.
+    pub fn environment(mut self, variables: BTreeMap<String, String>) -> Self {
+        self.env = variables;
+        self
+    }
+
+    /// Modes that its new files do not get (022 unless said otherwise).
+    pub fn umask(mut self, mask: u32) -> Self {
+        self.umask = mask;
         self
     }
 
@@ -174,7 +188,8 @@ impl Command {
             Place::Host => Setup::host(),
             Place::Chroot(chroot) => chroot.setup().map_err(start)?,
         }
-        .in_directory(self.directory.as_deref());
+        .in_directory(self.directory.as_deref())
+        .with_umask(self.umask);
         let output = self.run_in(&setup, events, start);
         setup.tidy();
         output

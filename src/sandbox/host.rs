@@ -20,6 +20,14 @@ pub fn free_space(path: &Utf8Path) -> io::Result<u64> {
     Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
+/// Whether the file at `path` cannot be changed until somebody takes its immutable flag away (chattr(1)). A file that does not
+/// exist, or whose file system has no flags, can.
+pub fn is_immutable(path: &Utf8Path) -> bool {
+    let file = std::fs::File::open(path);
+    let flags = file.and_then(|file| rustix::fs::ioctl_getflags(file).map_err(io::Error::from));
+    flags.is_ok_and(|flags| flags.contains(rustix::fs::IFlags::IMMUTABLE))
+}
+
 /// What kind of file system `path` is on, in the words of mount(8); `unknown` when it has no well-known number (statfs(2)).
 ///
 /// # Errors

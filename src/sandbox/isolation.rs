@@ -82,7 +82,7 @@ fn enter() -> nix::Result<()> {
     umask(Mode::from_bits_truncate(0o022));
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-    nix::unistd::sethostname("kiln")
+    nix::unistd::sethostname("localhost")
 }
 
 impl Builder {

@@ -48,6 +48,15 @@ impl Overlay {
         Ok(Self { at: at.to_owned() })
     }
 
+    /// Shows `folder` at `at`, writable: a tree of one layer that is being made.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn bind(folder: &Utf8Path, at: &Utf8Path) -> io::Result<Self> {
+        mount(Some(folder.as_str()), at.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+        Ok(Self { at: at.to_owned() })
+    }
+
     /// Where it is mounted.
     pub fn path(&self) -> &Utf8Path {
         &self.at

@@ -25,6 +25,7 @@ pub(super) struct Setup {
     /// An empty file that was made to mount over: gone again after the command.
     pub(super) placeholder: Option<Utf8PathBuf>,
     directory: Option<CString>,
+    umask: Mode,
 }
 
 /// One of the things to do; every path is one of the host's.
@@ -97,7 +98,13 @@ impl Setup {
     /// No other world: only the habits that every command gets.
     pub(super) fn host() -> Self {
         let namespaces = CloneFlags::empty();
-        Self { namespaces, steps: Vec::new(), root: None, placeholder: None, directory: None }
+        let umask = Mode::from_bits_truncate(0o022);
+        Self { namespaces, steps: Vec::new(), root: None, placeholder: None, directory: None, umask }
+    }
+
+    pub(super) fn with_umask(mut self, mask: u32) -> Self {
+        self.umask = Mode::from_bits_truncate(mask);
+        self
     }
 
     pub(super) fn in_directory(mut self, directory: Option<&Utf8Path>) -> Self {
@@ -120,7 +127,7 @@ impl Setup {
     fn enter(&self) -> nix::Result<()> {
         // Its own group: a time limit and an interrupt kill all of it.
         nix::unistd::setsid()?;
-        umask(Mode::from_bits_truncate(0o022));
+        umask(self.umask);
         // Some tools close every possible descriptor; container hosts allow a billion of them.
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         setrlimit(Resource::RLIMIT_NOFILE, hard.min(1024), hard)?;

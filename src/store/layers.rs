@@ -1,7 +1,8 @@
 //! Layers: what a step wrote, kept under the step's key.
 //!
 //! `layers/KEY` is an overlay layer (a plain tree for the first), `layers/KEY.json` says that it is complete, `layers/KEY.files`
-//! holds what the step made beside the tree. Nothing is synced when a layer is made; a layer of an earlier boot of the machine counts
+//! holds what the step made beside the tree, and `layers/KEY.build` is an overlay layer of the build folder, when the step changed
+//! that. Nothing is synced when a layer is made; a layer of an earlier boot of the machine counts
 //! only when it was found to be on disk before that boot ended (`settle`): a power cut leaves names without content. A key is the chain of everything that can change the layer (`plan::key`), so equal
 //! keys mean equal layers. Not here: computing keys, mounting.
 
@@ -29,6 +30,33 @@ pub struct LayerNote {
     pub step: String,
     /// Milliseconds the step took.
     pub milliseconds: u64,
+    /// When it was made, in seconds since the epoch.
+    pub made: u64,
+}
+
+/// The halves of a finished layer, on the store's file system.
+#[derive(Clone, Copy, Debug)]
+pub struct Halves<'a> {
+    /// What the step changed in the tree.
+    pub tree: &'a Utf8Path,
+    /// What it changed in the build folder, if it did.
+    pub build: Option<&'a Utf8Path>,
+    /// What it made beside them.
+    pub files: &'a Utf8Path,
+}
+
+impl LayerNote {
+    /// A note made now.
+    pub fn new(step: &str, milliseconds: u64) -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { step: step.to_owned(), milliseconds, made: now.as_secs() }
+    }
+
+    /// Seconds since it was made.
+    pub fn age(&self) -> u64 {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        now.as_secs().saturating_sub(self.made)
+    }
 }
 
 /// A note as it is kept.
@@ -39,6 +67,9 @@ struct Kept {
     /// The boot of the machine that the layer was made in; empty once it is known to be on disk.
     boot: String,
 }
+
+/// The layer at the bottom of every build folder.
+const BUILD_BOTTOM: &str = "build-bottom";
 
 /// Seconds after which the kernel has written a layer by itself, so that making sure costs little.
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
@@ -100,16 +131,52 @@ impl Layers {
         due.into_iter().try_for_each(|(path, note)| write_note(&path, &Kept { note, boot: String::new() }))
     }
 
+    /// The layer that stands for `wish` now: of a step whose result may differ from one run to the next, each run makes a layer of
+    /// its own, and the latest stands for what the step can be known by.
+    pub fn current(&self, wish: &str) -> Option<(String, LayerNote)> {
+        let key = fs::read_to_string(self.folder.join(format!("{wish}.current"))).ok()?;
+        self.find(&key).map(|note| (key, note))
+    }
+
+    /// Makes the layer `key` stand for `wish`.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn set_current(&self, wish: &str, key: &str) -> io::Result<()> {
+        let path = self.folder.join(format!("{wish}.current"));
+        let unfinished = self.folder.join(format!("{wish}.{key}.unfinished"));
+        fs::write(&unfinished, key)?;
+        fs::rename(unfinished, path)
+    }
+
     /// The folder of what the step made beside the tree.
     pub fn files(&self, key: &str) -> Utf8PathBuf {
         self.folder.join(format!("{key}.files"))
+    }
+
+    /// The name, in [`Self::folder`], of the layer's half of the build folder; nothing when the step did not change that.
+    pub fn build_half(&self, key: &str) -> Option<String> {
+        let name = format!("{key}.build");
+        self.folder.join(&name).is_dir().then_some(name)
+    }
+
+    /// The name, in [`Self::folder`], of the layer at the bottom of every build folder: empty but for the places of mounts. Made when
+    /// it is not there.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn build_bottom(&self) -> io::Result<&'static str> {
+        for name in ["mnt", "built", "block-device", "states/block-device"] {
+            fs::create_dir_all(self.folder.join(BUILD_BOTTOM).join(name))?;
+        }
+        Ok(BUILD_BOTTOM)
     }
 
     /// Moves a finished layer and its side files in. When another build was faster, its layer stays and ours is dropped.
     ///
     /// # Errors
     /// When the store cannot be written, or `tree` is on another file system.
-    pub fn insert(&self, key: &str, tree: &Utf8Path, files: &Utf8Path, note: &LayerNote) -> io::Result<()> {
+    pub fn insert(&self, key: &str, halves: Halves<'_>, note: &LayerNote) -> io::Result<()> {
         // One at a time: another build's half-moved layer must not be taken for a leftover.
         let turn = lock_file(&self.folder.join("insert.lock"))?;
         turn.lock()?;
@@ -117,13 +184,17 @@ impl Layers {
             return Ok(());
         }
         // Leftovers without a note belong to nobody.
-        for stale in [self.folder.join(key), self.files(key)] {
+        let build = self.folder.join(format!("{key}.build"));
+        for stale in [&self.folder.join(key), &self.files(key), &build] {
             if stale.exists() {
                 fs::remove_dir_all(stale)?;
             }
         }
-        fs::rename(files, self.files(key))?;
-        fs::rename(tree, self.folder.join(key))?;
+        fs::rename(halves.files, self.files(key))?;
+        if let Some(half) = halves.build {
+            fs::rename(half, build)?;
+        }
+        fs::rename(halves.tree, self.folder.join(key))?;
         write_note(&self.note(key), &Kept { note: note.clone(), boot: self.boot.clone() })
     }
 
@@ -153,8 +224,16 @@ impl Layers {
             let _ = fs::remove_file(self.note(&key));
             let _ = fs::remove_dir_all(self.folder.join(&key));
             let _ = fs::remove_dir_all(self.files(&key));
+            let _ = fs::remove_dir_all(self.folder.join(format!("{key}.build")));
             total = total.saturating_sub(size);
             removed += 1;
+        }
+        for entry in self.folder.read_dir_utf8().into_iter().flatten().flatten() {
+            let is_pointer = entry.path().extension() == Some("current");
+            let led_to = fs::read_to_string(entry.path()).unwrap_or_default();
+            if is_pointer && !self.note(&led_to).exists() {
+                let _ = fs::remove_file(entry.path());
+            }
         }
         removed
     }
@@ -201,7 +280,7 @@ mod tests {
         fs::create_dir(&tree).unwrap();
         fs::create_dir(&files).unwrap();
         fs::write(tree.join("data"), vec![1; bytes]).unwrap();
-        layers.insert(key, &tree, &files, &LayerNote { step: key.into(), milliseconds: 1 }).unwrap();
+        layers.insert(key, Halves { tree: &tree, build: None, files: &files }, &LayerNote::new(key, 1)).unwrap();
     }
 
     #[test]

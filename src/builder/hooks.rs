@@ -1,0 +1,309 @@
+//! Shell hooks on the tree of a running step.
+//!
+//! In: the plan's shell part and the steps. Out: hooks that ran. Keeps what lives longer than a step: the environment of the phase,
+//! mounts that hooks made and expect to find again, variables that come with the disk. Not here: how a hook is run (`hook/`), which
+//! layers the tree is made of (`stack`).
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::error::BuildError;
+use super::stack::{Place, Stack};
+use crate::hook::breakpoint::{self, Stop};
+use crate::hook::environment::{self, Environment};
+use crate::hook::{self, HookError, run, transcript};
+use crate::plan::{self, Phase, Plan, Step};
+use crate::sandbox::chroot::Chroot;
+use crate::sandbox::interactive::Terminal;
+use crate::sandbox::mount_table::{self, Mounted};
+
+/// What runs shell hooks.
+pub struct Hooks<'a> {
+    site: hook::Site<'a>,
+    terminal: Option<Terminal>,
+    /// What `environment.d` made, once a phase and place.
+    environments: RefCell<BTreeMap<(Phase, bool), Environment>>,
+    /// Mounts of hooks in the tree: each step's tree is mounted anew, and they with it.
+    carried: RefCell<Vec<Mounted>>,
+    /// Variables that come with the disk.
+    devices: RefCell<BTreeMap<String, String>>,
+    /// Its device nodes.
+    nodes: RefCell<Vec<Utf8PathBuf>>,
+    /// Hooks of the running phase, and how long each took.
+    times: RefCell<Vec<(String, Duration)>>,
+    /// The tree is the attached disk: what is mounted in it stays until the end.
+    lasting: Cell<bool>,
+}
+
+/// The note, beside a layer, of the mounts that stood when its step was done.
+const MOUNTS: &str = "mounts.json";
+
+impl<'a> Hooks<'a> {
+    /// Runs the hooks of `site`; breakpoints talk to `terminal`.
+    pub fn new(site: hook::Site<'a>, terminal: Option<Terminal>) -> Self {
+        Self {
+            site,
+            terminal,
+            environments: RefCell::default(),
+            carried: RefCell::default(),
+            devices: RefCell::default(),
+            nodes: RefCell::default(),
+            times: RefCell::default(),
+            lasting: Cell::new(false),
+        }
+    }
+
+    /// DIB's build folder.
+    pub fn build(&self) -> &Utf8Path {
+        &self.site.build
+    }
+
+    /// Seconds for which a step that may ask the network is reused.
+    pub fn max_age(&self) -> u64 {
+        self.site.plan.max_age
+    }
+
+    /// What comes with the disk: variables, and the nodes that commands in the image see.
+    pub fn attach(&self, variables: BTreeMap<String, String>, nodes: Vec<Utf8PathBuf>) {
+        self.devices.borrow_mut().extend(variables);
+        *self.nodes.borrow_mut() = nodes;
+        self.leave_mounts_behind();
+    }
+
+    /// Forgets the mounts of hooks: the tree is finished but for the boot loader.
+    pub fn leave_mounts_behind(&self) {
+        self.carried.borrow_mut().clear();
+    }
+
+    /// Mounts in the tree what hooks expect there, once for all hooks to come: from now on the tree is the attached disk.
+    pub fn raise_for_good(&self) -> Result<(), BuildError> {
+        self.raise(Phase::PreFinalise, plan::Place::Host)?;
+        self.lasting.set(true);
+        Ok(())
+    }
+
+    /// Takes away what [`Self::raise_for_good`] mounted.
+    pub fn lower(&self) -> Result<(), BuildError> {
+        let failed = BuildError::system("unmount the kernel's file systems in the tree");
+        mount_table::clear_kernel_file_systems(&self.site.tree()).map_err(failed)
+    }
+
+    /// The steps of `phase` as they are now: hooks that earlier ones brought come in, those that are gone fall out. The hooks folder
+    /// is looked at through `view`.
+    pub fn actual(&self, phase: Phase, plan: &Plan) -> Result<Vec<Step>, BuildError> {
+        let planned = plan.steps.iter().filter(|step| step.phase == phase).cloned();
+        let names = self.site.plan.environment.get("RUN_PARTS_REGEX").map(String::as_str);
+        let found = hook::listing::hooks(&self.site.hooks(), phase, names)?;
+        let mut steps: Vec<Step> = Vec::new();
+        let mut known: Vec<String> = Vec::new();
+        for step in planned {
+            if let plan::Action::ShellHook { name, .. } = &step.action {
+                if !found.contains(name) {
+                    self.site.events.info(format!("{}/{name} is not there any more", phase.directory()));
+                    continue;
+                }
+                known.push(name.clone());
+            }
+            steps.push(step);
+        }
+        let mut brought: Vec<&String> = found.iter().filter(|name| !known.contains(name)).collect();
+        brought.sort_by(|one, other| hook::listing::order(one, other));
+        for name in brought {
+            self.site.events.info(format!("{}/{name} was brought by an earlier hook", phase.directory()));
+            let action = plan::Action::ShellHook { name: name.clone(), place: plan::Place::of(phase) };
+            let id = format!("{phase}/{name}");
+            let mut step = Step { id, phase, element: None, inputs: String::new(), action };
+            step.inputs = plan::of_found_step(&step, plan);
+            // Before the first hook that comes after it; the program's own stages around the hooks stay where they are.
+            let is_later = |other: &Step| is_hook(other) && hook::listing::order(other.key(), name).is_gt();
+            let last = steps.iter().rposition(is_hook).map_or(first_place(&steps), |at| at + 1);
+            let at = steps.iter().position(is_later).unwrap_or(last);
+            steps.insert(at, step);
+        }
+        Ok(steps)
+    }
+
+    /// Forgets what belongs to one phase, after telling how long its hooks took.
+    pub fn end_phase(&self, phase: Phase) {
+        let times = std::mem::take(&mut *self.times.borrow_mut());
+        if times.is_empty() {
+            return;
+        }
+        for line in transcript::profile(&phase.directory(), &times) {
+            self.site.events.output(line);
+        }
+    }
+
+    /// Takes note of a hook whose layer came from the store.
+    pub fn reused(&self, step: &Step, stack: &Stack) {
+        let Some(note) = stack.files().map(|files| files.join(MOUNTS)) else { return };
+        if let Ok(text) = fs::read(note)
+            && matches!(step.action, plan::Action::ShellHook { .. })
+        {
+            *self.carried.borrow_mut() = serde_json::from_slice(&text).unwrap_or_default();
+        }
+    }
+
+    /// Brings the hooks folder together.
+    pub fn collect(&self, plan: &Plan) -> Result<(), BuildError> {
+        let elements: Vec<(String, Utf8PathBuf)> =
+            plan.elements.iter().map(|element| (element.name.clone(), element.directory.clone())).collect();
+        let runner = self.site.library.join("dib-run-parts");
+        hook::collect::collect(&elements, &runner, &self.site.hooks(), &self.site.events)?;
+        hook::collect::parameters(&self.site, plan)?;
+        Ok(())
+    }
+
+    /// Looks whether the root phase made a tree, and prepares it for the phases to come.
+    pub fn settle(&self) -> Result<(), BuildError> {
+        let tree = self.site.tree();
+        hook::collect::require_root(&tree)?;
+        hook::collect::install_type(&self.site)?;
+        Ok(hook::name_servers::lend(&tree)?)
+    }
+
+    /// Gives the tree its own name servers back.
+    pub fn take_back_name_servers(&self) -> Result<(), BuildError> {
+        Ok(hook::name_servers::take_back(&self.site.tree())?)
+    }
+
+    /// Runs the hook of `step`.
+    pub fn run(&self, step: &Step, name: &str, place: plan::Place, at: Place<'_>) -> Result<(), BuildError> {
+        let phase = step.phase;
+        let label = format!("{}/{name}", phase.directory());
+        self.raise(phase, place)?;
+        let inside = match place {
+            plan::Place::Image => Some(run::chroot(&self.site, &label, &self.nodes.borrow())?),
+            plan::Place::Host => None,
+        };
+        let chroot = inside.as_ref().map(|inside| &inside.chroot);
+        let environment = self.environment(phase, chroot)?;
+        match run::run(&self.site, phase, name, chroot, &environment) {
+            Ok(time) => self.times.borrow_mut().push((name.to_owned(), time)),
+            Err(error) => {
+                self.stop_after_error(chroot, &environment);
+                return Err(error.into());
+            }
+        }
+        if place == plan::Place::Host && phase <= Phase::PostRoot {
+            self.note_mounts(at.files)?;
+        }
+        Ok(())
+    }
+
+    /// Installs or removes packages with the image's own tool.
+    pub fn packages(&self, step: &Step, map: Option<&str>, names: &[String], remove: bool) -> Result<(), BuildError> {
+        self.raise(step.phase, plan::Place::Image)?;
+        let inside = run::chroot(&self.site, &step.id, &self.nodes.borrow())?;
+        // `-p` never sees environment.d under DIB; then yum was called where dnf is meant. Here it does.
+        let environment = self.environment(step.phase, Some(&inside.chroot))?;
+        let result =
+            hook::install_packages::run(&self.site, &inside.chroot, &environment, map, names, remove);
+        if result.is_err() {
+            self.stop_after_error(Some(&inside.chroot), &environment);
+        }
+        Ok(result?)
+    }
+
+    /// Opens a shell for the user.
+    pub fn stop(&self, step: &Step, point: &str, command: &str, place: plan::Place) -> Result<(), BuildError> {
+        self.raise(step.phase, place)?;
+        let inside = match place {
+            plan::Place::Image => Some(run::chroot(&self.site, point, &self.nodes.borrow())?),
+            plan::Place::Host => None,
+        };
+        let chroot = inside.as_ref().map(|inside| &inside.chroot);
+        let environment = self.plain_environment(step.phase, chroot);
+        let stop = Stop { point, command, chroot, environment: &environment };
+        breakpoint::stop(&stop, self.terminal.as_ref(), &self.site.events);
+        Ok(())
+    }
+
+    /// Variables as the hooks of `phase` see them outside the image, for stages that read them.
+    pub fn variables(&self, phase: Phase) -> Result<BTreeMap<String, String>, BuildError> {
+        Ok(self.environment(phase, None)?.variables)
+    }
+
+    fn stop_after_error(&self, chroot: Option<&Chroot>, environment: &Environment) {
+        let breakpoints = &self.site.plan.breakpoints;
+        if !breakpoints.wants("after-error") {
+            return;
+        }
+        let command = breakpoints.command.as_deref().unwrap_or("bash");
+        let host = Environment { directory: self.site.plan.directory.clone(), ..environment.clone() };
+        let (chroot, environment) = if breakpoints.outside_target { (None, &host) } else { (chroot, environment) };
+        let stop = Stop { point: "after-error", command, chroot, environment };
+        breakpoint::stop(&stop, self.terminal.as_ref(), &self.site.events);
+    }
+
+    fn environment(&self, phase: Phase, chroot: Option<&Chroot>) -> Result<Environment, HookError> {
+        let key = (phase, chroot.is_some());
+        if let Some(known) = self.environments.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let made = environment::evaluate(&self.site, phase, chroot, &self.devices.borrow())?;
+        self.environments.borrow_mut().insert(key, made.clone());
+        Ok(made)
+    }
+
+    fn plain_environment(&self, phase: Phase, chroot: Option<&Chroot>) -> Environment {
+        let (place, directory) = match chroot {
+            Some(_) => (plan::Place::Image, Utf8PathBuf::from("/")),
+            None => (plan::Place::Host, self.site.plan.directory.clone()),
+        };
+        let variables = environment::core(&self.site, phase, place, &self.devices.borrow());
+        Environment { variables, directory, umask: 0o022 }
+    }
+
+    /// Mounts in the step's tree what hooks of `phase` expect there.
+    fn raise(&self, phase: Phase, place: plan::Place) -> Result<(), BuildError> {
+        if self.lasting.get() {
+            return Ok(());
+        }
+        let tree = self.site.tree();
+        if place == plan::Place::Host && phase > Phase::Root {
+            let mounted = mount_table::kernel_file_systems(&tree);
+            mounted.map_err(BuildError::system("mount the kernel's file systems in the tree"))?;
+        }
+        for mounted in &*self.carried.borrow() {
+            mount_table::again(mounted, &tree).map_err(BuildError::system("mount again what an earlier hook mounted"))?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the mounts that a hook left in the tree.
+    fn note_mounts(&self, files: &Utf8Path) -> Result<(), BuildError> {
+        let failed = |error| BuildError::system("look at the mounts that a hook left")(error);
+        let ours = ["proc", "dev", "sys"];
+        let mut mounts = mount_table::below(&self.site.tree()).map_err(failed)?;
+        mounts.retain(|mounted| !ours.iter().any(|folder| mounted.inside.starts_with(folder)));
+        let text = serde_json::to_vec(&mounts).map_err(std::io::Error::from).map_err(failed)?;
+        fs::write(files.join(MOUNTS), text).map_err(failed)?;
+        *self.carried.borrow_mut() = mounts;
+        Ok(())
+    }
+}
+
+/// What stands in the numeric order of a phase.
+fn is_hook(step: &Step) -> bool {
+    use plan::Action;
+    matches!(
+        step.action,
+        Action::ShellHook { .. } | Action::Script { .. } | Action::BuiltIn { .. } | Action::InstallPackages { map: Some(_), .. }
+    )
+}
+
+/// Where hooks begin in a phase that has none yet: after the stages that come before hooks.
+fn first_place(steps: &[Step]) -> usize {
+    use plan::Action;
+    let before = |step: &Step| match &step.action {
+        Action::Bootstrap { .. } | Action::CollectHooks | Action::Initramfs => true,
+        Action::Break { point, .. } => point.starts_with("before-"),
+        _ => false,
+    };
+    steps.iter().position(|step| !before(step)).unwrap_or(steps.len())
+}
