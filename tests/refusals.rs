@@ -198,15 +198,6 @@ fn an_image_too_small_for_its_partitions_is_refused() {
 }
 
 #[test]
-fn a_shell_hook_is_refused_with_its_name() {
-    let sandbox = Sandbox::new();
-    let elements = sandbox.element("old", &[("install.d/50-old", "#!/bin/bash\ntrue\n")]);
-    std::fs::set_permissions(elements.join("old/install.d/50-old"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = elements.to_str().unwrap();
-    says(&sandbox, &["build", "--elements-path", path, "old", "debian-minimal"], &["old", "50-old"]);
-}
-
-#[test]
 fn a_permission_that_does_not_exist_is_shown_at_its_place() {
     let sandbox = Sandbox::new();
     let text = "const ELEMENT = #{\n    summary: \"s\",\n    permissions: [\"pakages\"],\n};\n";
