@@ -6,10 +6,12 @@
 pub mod child;
 pub mod chroot;
 pub mod command;
+mod device_nodes;
 pub mod host;
 pub mod init;
 pub mod isolation;
 mod lines;
+pub mod loop_device;
 pub mod mount;
 pub mod overlay;
 mod pid_namespace;
