@@ -13,6 +13,7 @@ pub mod isolation;
 mod lines;
 pub mod loop_device;
 pub mod mount;
+pub mod mounted;
 pub mod overlay;
 mod pid_namespace;
 pub mod seccomp;

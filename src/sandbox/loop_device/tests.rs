@@ -146,8 +146,8 @@ fn a_killed_builder_leaves_no_device_no_partition_and_no_mount() {
         let name = "sandbox::loop_device::tests::holds_a_mounted_partition";
         let words = ["--exact", name, "--ignored", "--nocapture"];
         let (mut builder, pipes) = isolation::start("/proc/self/exe", &words, &[]).unwrap();
-        let lines = BufReader::new(pipes.events).lines().map(Result::unwrap);
-        let said = lines.filter(|line| line.contains("holding ")).next().unwrap();
+        let mut lines = BufReader::new(pipes.events).lines().map(Result::unwrap);
+        let said = lines.find(|line| line.contains("holding ")).unwrap();
         let mut words = said.split("holding ").nth(1).unwrap().split(' ');
         let (image, device) = (Utf8PathBuf::from(words.next().unwrap()), words.next().unwrap().to_owned());
         assert!(left(&image, &device));
