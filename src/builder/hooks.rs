@@ -19,7 +19,7 @@ use crate::hook::{self, HookError, run, transcript};
 use crate::plan::{self, Phase, Plan, Step};
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::interactive::Terminal;
-use crate::sandbox::mount_table::{self, Mounted};
+use crate::sandbox::mount_table::{self, MountEntry};
 
 /// What runs shell hooks.
 pub struct Hooks<'a> {
@@ -28,7 +28,7 @@ pub struct Hooks<'a> {
     /// What `environment.d` made, once a phase and place.
     environments: RefCell<BTreeMap<(Phase, bool), Environment>>,
     /// Mounts of hooks in the tree: each step's tree is mounted anew, and they with it.
-    carried: RefCell<Vec<Mounted>>,
+    carried: RefCell<Vec<MountEntry>>,
     /// Variables that come with the disk.
     devices: RefCell<BTreeMap<String, String>>,
     /// Its device nodes.

@@ -8,6 +8,7 @@ pub mod direct;
 pub mod fstab;
 pub mod image_size;
 pub mod layout;
+pub mod loopback;
 pub mod size;
 pub mod solve;
 mod yaml;

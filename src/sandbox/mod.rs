@@ -6,13 +6,16 @@
 pub mod child;
 pub mod chroot;
 pub mod command;
+mod device_nodes;
 pub mod host;
 pub mod init;
 pub mod interactive;
 pub mod isolation;
 mod lines;
+pub mod loop_device;
 pub mod mount;
 pub mod mount_table;
+pub mod mounted;
 pub mod overlay;
 mod pid_namespace;
 pub mod seccomp;

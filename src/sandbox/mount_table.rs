@@ -23,7 +23,7 @@ struct Entry {
 
 /// A mount, as it can be made again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mounted {
+pub struct MountEntry {
     /// Where, below the folder that was looked at.
     pub inside: Utf8PathBuf,
     /// The host's path that is shown there; without one, a file system of this kind is mounted.
@@ -82,14 +82,14 @@ fn unescape(text: &str) -> String {
 ///
 /// # Errors
 /// When the table cannot be read.
-pub fn below(folder: &Utf8Path) -> io::Result<Vec<Mounted>> {
+pub fn below(folder: &Utf8Path) -> io::Result<Vec<MountEntry>> {
     let folder = folder.canonicalize_utf8()?;
     Ok(find(&table()?, &folder))
 }
 
-fn find(table: &[Entry], folder: &Utf8Path) -> Vec<Mounted> {
+fn find(table: &[Entry], folder: &Utf8Path) -> Vec<MountEntry> {
     let is_below = |entry: &&Entry| entry.at != folder && entry.at.starts_with(folder);
-    let describe = |entry: &Entry| Mounted {
+    let describe = |entry: &Entry| MountEntry {
         inside: entry.at.strip_prefix(folder).unwrap_or(&entry.at).to_owned(),
         from: shown_elsewhere(table, entry, folder),
         kind: entry.kind.clone(),
@@ -115,7 +115,7 @@ fn shown_elsewhere(table: &[Entry], entry: &Entry, folder: &Utf8Path) -> Option<
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn again(mounted: &Mounted, folder: &Utf8Path) -> io::Result<()> {
+pub fn again(mounted: &MountEntry, folder: &Utf8Path) -> io::Result<()> {
     let at = folder.join(&mounted.inside);
     let none = None::<&str>;
     let named = |error: nix::Error| io::Error::new(io::Error::from(error).kind(), format!("{at}: {error}"));

@@ -96,6 +96,42 @@ pub enum DiskError {
         /// Why.
         source: CommandError,
     },
+    /// No hook can be shown a block device here.
+    #[error("a hook wants real block devices, and this machine has none for it: {why}")]
+    NoLoop {
+        /// What is missing, and what to do.
+        why: String,
+    },
+    /// The kernel has no driver.
+    #[error(
+        "mkfs `{node}`: a hook wants it mounted, and this machine's kernel cannot mount {kind}; load its module {kind}, build on another host, or use ext4"
+    )]
+    NoDriver {
+        /// The node.
+        node: String,
+        /// Its type.
+        kind: String,
+    },
+    /// A partition could not be announced.
+    #[error("cannot make the partition `{node}` of `{disk}` a block device: {source}")]
+    Partition {
+        /// The partition.
+        node: String,
+        /// Its disk.
+        disk: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file system could not be mounted.
+    #[error("cannot mount the file system `{node}` on {device}: {source}")]
+    Mount {
+        /// The node.
+        node: String,
+        /// Where it is.
+        device: Utf8PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The tree could not be measured.
     #[error(transparent)]
     Usage(#[from] UsageError),
@@ -103,7 +139,7 @@ pub enum DiskError {
 
 impl DiskError {
     /// Wraps the error of `what` was attempted on `path`.
-    pub(super) fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(in crate::disk) fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { what, path: path.to_owned(), source }
     }
 }

@@ -19,6 +19,7 @@ use camino::Utf8Path;
 use super::layout::{Disk, FileSystem, Layout, Table};
 use crate::event::Events;
 pub use error::DiskError;
+pub(super) use tree::{inside, make_mount_point};
 
 /// The file systems that this version can write, for messages.
 const SUPPORTED: &str = "ext2, ext3, ext4, vfat, swap";
@@ -59,6 +60,23 @@ pub fn write(
         }
     }
     Ok(())
+}
+
+/// Writes one FAT file system of the image of its disk once more, filled from `tree`; the rest of the image stays.
+///
+/// # Errors
+/// As [`write()`].
+pub(super) fn rewrite_fat(
+    layout: &Layout,
+    filesystem: &FileSystem,
+    tree: &Utf8Path,
+    image: &Utf8Path,
+    time: Option<i64>,
+    events: &Events,
+) -> Result<(), DiskError> {
+    let file = OpenOptions::new().read(true).write(true).open(image).map_err(DiskError::io("open", image))?;
+    fat::empty(filesystem, &file).map_err(DiskError::io("make room in", image))?;
+    fat::write(&Job { layout, filesystem, tree, image, time, events }, &file)
 }
 
 /// The programs that [`write()`] needs for `layout`, each with the Debian package that has it.
@@ -114,7 +132,7 @@ impl Job<'_> {
 }
 
 /// Where it is mounted, unless it is swap.
-fn path(filesystem: &FileSystem) -> Option<&str> {
+pub(super) fn path(filesystem: &FileSystem) -> Option<&str> {
     filesystem.mount_point.as_deref().filter(|point| point.starts_with('/'))
 }
 

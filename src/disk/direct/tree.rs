@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::DiskError;
 
 /// The host's path of `point` in `tree`.
-pub(super) fn inside(tree: &Utf8Path, point: &str) -> Utf8PathBuf {
+pub(in crate::disk) fn inside(tree: &Utf8Path, point: &str) -> Utf8PathBuf {
     match point.trim_start_matches('/') {
         "" => tree.to_owned(),
         below => tree.join(below),
@@ -13,7 +13,7 @@ pub(super) fn inside(tree: &Utf8Path, point: &str) -> Utf8PathBuf {
 }
 
 /// Makes the folder of a mount point where it is missing. A link on the way could lead to the host, so it is refused.
-pub(super) fn make_mount_point(tree: &Utf8Path, point: &str) -> Result<(), DiskError> {
+pub(in crate::disk) fn make_mount_point(tree: &Utf8Path, point: &str) -> Result<(), DiskError> {
     let mut path = tree.to_owned();
     for part in point.split('/').filter(|part| !part.is_empty()) {
         path.push(part);

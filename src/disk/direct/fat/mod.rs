@@ -9,12 +9,17 @@ mod name;
 mod volume;
 
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 
 use fatfs::{FatType, FormatVolumeOptions};
 use fscommon::{BufStream, StreamSlice};
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
 
 use super::{DiskError, Job};
 use crate::disk::image_size::usage_without;
+use crate::disk::layout::FileSystem;
 
 const MIB: u64 = 1 << 20;
 
@@ -35,6 +40,23 @@ pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
         Ok(()) => volume.finish().map_err(failed()),
         Err(fill::FillError::Full) => Err(too_small(job)?),
         Err(fill::FillError::Disk(error)) => Err(error),
+    }
+}
+
+/// Takes away what is in its place.
+pub(super) fn empty(filesystem: &FileSystem, file: &File) -> io::Result<()> {
+    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match fallocate(file, hole, filesystem.start, filesystem.size) {
+        Ok(()) => Ok(()),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+            let zeros = vec![0; MIB as usize];
+            let end = filesystem.start + filesystem.size;
+            for at in (filesystem.start..end).step_by(zeros.len()) {
+                file.write_all_at(&zeros[..(end - at).min(MIB) as usize], at)?;
+            }
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
