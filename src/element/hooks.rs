@@ -38,6 +38,11 @@ pub enum HookKind {
         /// The file.
         file: Utf8PathBuf,
     },
+    /// A stage whose work the program itself does.
+    BuiltIn {
+        /// One of [`super::built_in::STAGES`].
+        name: String,
+    },
 }
 
 /// Orders two keys as `sort -n` does: by the number in front, ties by their bytes. A key without a number counts as 0, and
