@@ -51,7 +51,7 @@ fn an_unknown_dependency_is_refused_with_who_asked_for_it() {
 
 #[test]
 fn an_image_without_an_operating_system_is_refused() {
-    says(&Sandbox::new(), &["build", "vm"], &["no operating system", "debian-minimal"]);
+    says(&Sandbox::new(), &["build", "vm"], &["Please include an operating system element", "debian-minimal"]);
 }
 
 #[test]

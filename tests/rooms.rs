@@ -7,7 +7,10 @@ use std::path::Path;
 /// Each room, and the rooms it may import from. `diagnostic`, `event` and `request` are values that everybody may hold.
 const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["builder", "disk", "element", "format", "plan", "sandbox", "script", "store", "target", "ui", "vm"]),
-    ("builder", &["boot", "disk", "distro", "format", "hook", "plan", "sandbox", "script", "store", "target"]),
+    (
+        "builder",
+        &["boot", "disk", "distro", "format", "hook", "plan", "plumbing", "sandbox", "script", "store", "target"],
+    ),
     ("plan", &["disk", "element", "format"]),
     ("element", &["plan", "script"]),
     ("boot", &["disk", "plan", "sandbox"]),
@@ -15,6 +18,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("distro", &["sandbox", "store", "target"]),
     ("format", &["plan", "sandbox"]),
     ("hook", &["element", "plan", "sandbox"]),
+    // Names, package maps and secrets are values.
+    ("plumbing", &["element", "sandbox", "target"]),
     ("script", &["plan", "target"]),
     ("target", &["sandbox"]),
     ("store", &[]),

@@ -7,6 +7,7 @@ pub mod boot;
 mod build;
 mod builder;
 mod checks;
+mod packages;
 mod plan;
 mod prepare;
 mod size;
@@ -33,6 +34,8 @@ enum Verb {
     Build(build::BuildArgs),
     /// Show what a build would do, without doing it
     Plan(plan::PlanArgs),
+    /// Show which packages the elements ask for
+    Packages(packages::PackagesArgs),
     /// Start an image in QEMU and wait for a text on its console
     Boot(boot::BootArgs),
     /// Run the tests of elements, on an image in memory
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Build(args) => build::run(args),
         Verb::Plan(args) => plan::run(args),
+        Verb::Packages(args) => packages::run(&args),
         Verb::Boot(args) => boot::run(args),
         Verb::Test(args) => test::main(&args),
         Verb::Builder(args) => builder::run(args),
@@ -60,6 +64,11 @@ fn refuse(message: &dyn std::fmt::Display) -> ExitCode {
     let prefix = if text.starts_with("error") || text.starts_with("\x1b[") { "" } else { "error: " };
     eprintln!("{prefix}{}", text.trim_end());
     ExitCode::from(1)
+}
+
+/// Says what a user should know, and goes on.
+fn warn(message: &str) {
+    eprintln!("warning: {message}");
 }
 
 /// Prints a verb's result.

@@ -1,10 +1,11 @@
 //! From words to a plan, and every refusal that can be made before the slow part.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::words::ImageArgs;
-use crate::element::{self, Catalog, ElementError};
+use crate::element::{self, Catalog, Element, ElementError};
 use crate::plan::{self, Plan};
+use crate::request::Request;
 use crate::store::builtin;
 
 /// A plan and where it will be carried out.
@@ -22,11 +23,28 @@ pub fn prepare(args: &ImageArgs, colour: bool) -> Result<Prepared, String> {
     let builtin = builtin::elements(&store)
         .map_err(|error| format!("cannot write to the store at {store}: {error}; name another with --store"))?;
     let block_device = super::checks::block_device_override(&mut request)?;
-    let catalog = Catalog::new(&request.search_path, &builtin).map_err(|error| explain(&error, colour))?;
+    let catalog = catalog(&request, &builtin).map_err(|error| explain(&error, colour))?;
     let elements = element::resolve(&request, &catalog).map_err(|error| explain(&error, colour))?;
+    warn(&elements);
     let settings = element::settings(&request, &elements).map_err(|error| explain(&error, colour))?;
     let plan = plan::assemble(&request, &elements, &settings, block_device).map_err(|error| error.to_string())?;
     Ok(Prepared { plan, store })
+}
+
+/// The elements that `request` can name.
+///
+/// # Errors
+/// As [`Catalog::new`].
+pub fn catalog(request: &Request, builtin: &Utf8Path) -> Result<Catalog, ElementError> {
+    let read = if request.dib_strict { Catalog::strict } else { Catalog::new };
+    read(&request.search_path, builtin)
+}
+
+/// Says what the files of elements are warned of.
+pub fn warn(elements: &[Element]) {
+    for warning in elements.iter().flat_map(|element| &element.warnings) {
+        super::warn(warning);
+    }
 }
 
 /// The error with its place in the user's file, when it has one.

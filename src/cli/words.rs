@@ -198,7 +198,7 @@ fn stem(output: &Utf8Path, formats: &[String]) -> Utf8PathBuf {
 }
 
 /// An architecture in Debian's spelling, given in that or a kernel's.
-fn arch(name: &str, origin: &str) -> Result<String, String> {
+pub fn arch(name: &str, origin: &str) -> Result<String, String> {
     architecture::debian(name).map(str::to_owned).ok_or_else(|| {
         format!("{origin} is `{name}`, which is no architecture; there are {}", architecture::KNOWN.join(", "))
     })

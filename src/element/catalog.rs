@@ -6,13 +6,17 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::ElementError;
 use super::model::Element;
+use super::{ElementError, packages};
 
 /// Every element that can be named.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     folders: BTreeMap<String, Utf8PathBuf>,
+    /// Folders of the search path that another one of the same name came before.
+    overridden: BTreeMap<String, Vec<Utf8PathBuf>>,
+    /// Every entry of the path, when packages are looked for as DIB does.
+    entries: Option<Vec<Utf8PathBuf>>,
 }
 
 impl Catalog {
@@ -22,21 +26,46 @@ impl Catalog {
     /// # Errors
     /// An entry is not a folder, or cannot be listed.
     pub fn new(search_path: &[Utf8PathBuf], builtin: &Utf8Path) -> Result<Self, ElementError> {
-        let mut folders = BTreeMap::new();
-        for entry in search_path.iter().map(Utf8PathBuf::as_path).chain([builtin]) {
+        Self::read(search_path, builtin, false)
+    }
+
+    /// As [`Self::new`], with two habits of DIB that an image may depend on: a symlink to a folder is an element under the
+    /// folder's own name, and the packages of every folder of an element's name count, also of those that another one came
+    /// before.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn strict(search_path: &[Utf8PathBuf], builtin: &Utf8Path) -> Result<Self, ElementError> {
+        Self::read(search_path, builtin, true)
+    }
+
+    fn read(search_path: &[Utf8PathBuf], builtin: &Utf8Path, strict: bool) -> Result<Self, ElementError> {
+        let mut catalog = Self::default();
+        let entries: Vec<&Utf8Path> = search_path.iter().map(Utf8PathBuf::as_path).chain([builtin]).collect();
+        for entry in &entries {
             if !entry.is_dir() {
-                return Err(ElementError::NotADirectory(entry.into()));
+                return Err(ElementError::NotADirectory((*entry).into()));
             }
-            let read = |source| ElementError::Read { path: entry.into(), source };
+            let read = |source| ElementError::Read { path: (*entry).into(), source };
             for child in entry.read_dir_utf8().map_err(read)? {
                 let child = child.map_err(read)?;
                 let name = child.file_name();
-                if !name.starts_with('.') && child.path().is_dir() {
-                    folders.entry(name.to_string()).or_insert_with(|| child.path().to_owned());
+                if name.starts_with('.') || !child.path().is_dir() {
+                    continue;
+                }
+                let real =
+                    if strict { child.path().canonicalize_utf8().map_err(read)? } else { child.path().to_owned() };
+                let name = if strict { real.file_name().unwrap_or(name) } else { name };
+                if !catalog.folders.contains_key(name) {
+                    catalog.folders.insert(name.to_owned(), real);
+                } else if *entry != builtin {
+                    // kiln's own elements are there to be replaced.
+                    catalog.overridden.entry(name.to_owned()).or_default().push(child.path().to_owned());
                 }
             }
         }
-        Ok(Self { folders })
+        catalog.entries = strict.then(|| entries.into_iter().map(Utf8Path::to_owned).collect());
+        Ok(catalog)
     }
 
     /// The folder of the element `name`.
@@ -54,7 +83,18 @@ impl Catalog {
     /// # Errors
     /// A file of it is wrong.
     pub fn load(&self, name: &str) -> Result<Option<Element>, ElementError> {
-        self.folder(name).map(|folder| Element::load(name, folder)).transpose()
+        let Some(folder) = self.folder(name) else { return Ok(None) };
+        let mut element = Element::load(name, folder)?;
+        for other in self.overridden.get(name).into_iter().flatten() {
+            element.warnings.push(format!("Element {folder} overrides {other}"));
+        }
+        if let Some(entries) = &self.entries {
+            element.packages.clear();
+            for entry in entries {
+                element.packages.extend(packages::read(&entry.join(name), true)?.0);
+            }
+        }
+        Ok(Some(element))
     }
 
     /// Names of the elements that provide `what`, sorted. Elements that cannot be read are left out.
@@ -87,6 +127,33 @@ mod tests {
         assert_eq!(catalog.folder("a"), Some(root.join("one/a").as_path()));
         assert_eq!(catalog.load("link").unwrap().unwrap().name, "link");
         assert!(catalog.load("README").unwrap().is_none());
+    }
+
+    #[test]
+    fn strictly_a_link_has_its_targets_name_and_packages_come_from_every_entry() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temp.path()).unwrap();
+        for (folder, package) in [("one/a", "p1"), ("two/a", "p2"), ("own/a", "p3"), ("else/real", "p4")] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+            std::fs::write(root.join(folder).join("package-installs.yaml"), format!("{package}:\n")).unwrap();
+        }
+        std::os::unix::fs::symlink(root.join("else/real"), root.join("one/link")).unwrap();
+        let path = [root.join("one"), root.join("two")];
+        let packages = |catalog: &Catalog, name| {
+            let element = catalog.load(name).unwrap().unwrap();
+            element.packages.into_iter().map(|wish| wish.package).collect::<Vec<_>>()
+        };
+        let own = root.join("own");
+        let (catalog, strict) = (Catalog::new(&path, &own).unwrap(), Catalog::strict(&path, &own).unwrap());
+        assert_eq!(catalog.names().collect::<Vec<_>>(), ["a", "link"]);
+        assert_eq!(strict.names().collect::<Vec<_>>(), ["a", "real"]);
+        assert_eq!(packages(&catalog, "a"), ["p1"]);
+        assert_eq!(packages(&catalog, "link"), ["p4"]);
+        assert_eq!(packages(&strict, "a"), ["p1", "p2", "p3"]);
+        // DIB looks for `ENTRY/real`, which there is not.
+        assert!(packages(&strict, "real").is_empty());
+        let warnings = catalog.load("a").unwrap().unwrap().warnings;
+        assert_eq!(warnings, [format!("Element {root}/one/a overrides {root}/two/a")]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub enum ElementError {
         message: String,
     },
     /// Nobody offers an element.
-    #[error("element '{name}' not found{}{}", asked_for(.asked_by), suggestion(.nearest))]
+    #[error("Element '{name}' not found{}{}", asked_for(.asked_by), suggestion(.nearest))]
     NotFound {
         /// The name.
         name: String,
@@ -42,7 +42,8 @@ pub enum ElementError {
     },
     /// No element provides `operating-system`.
     #[error(
-        "no operating system among the elements: name an operating system element, for example debian-minimal{}",
+        "Please include an operating system element: there is no operating system among the elements; name one, for example \
+         debian-minimal{}",
         among(.candidates)
     )]
     NoOperatingSystem {
@@ -50,7 +51,7 @@ pub enum ElementError {
         candidates: Vec<String>,
     },
     /// Two elements of the image provide the same thing.
-    #[error("{what}: already provided by '{first}', but '{second}' provides it too; use only one of the two")]
+    #[error("{what}: already provided by ['{first}'], but '{second}' provides it too; use only one of the two")]
     ProvidedTwice {
         /// What they provide.
         what: String,
@@ -60,7 +61,7 @@ pub enum ElementError {
         second: String,
     },
     /// The user named an element that another one replaces.
-    #[error("{name}: already provided by '{provider}'; leave out one of the two")]
+    #[error("{name}: already provided by ['{provider}']; leave out one of the two")]
     AlreadyProvided {
         /// The element named.
         name: String,
@@ -156,7 +157,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "element 'dpgk' not found (element 'debootstrap' depends on it); did you mean `dpkg`?"
+            "Element 'dpgk' not found (element 'debootstrap' depends on it); did you mean `dpkg`?"
         );
     }
 

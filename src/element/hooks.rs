@@ -38,9 +38,9 @@ pub enum HookKind {
         /// The file.
         file: Utf8PathBuf,
     },
-    /// A stage that the program carries out for the element.
+    /// A stage whose work the program itself does.
     BuiltIn {
-        /// Which.
+        /// One of [`super::built_in::STAGES`].
         name: String,
     },
 }

@@ -5,6 +5,7 @@
 //! ([`packages::resolve`]). Not here: the order of hooks between elements (`plan/`), running hooks (`script/`).
 
 pub mod architecture;
+pub mod built_in;
 pub mod catalog;
 pub mod error;
 pub mod hooks;
@@ -18,6 +19,7 @@ pub mod pkg_map;
 pub mod resolve;
 pub mod secret;
 pub mod settings;
+pub mod wish;
 
 pub use catalog::Catalog;
 pub use error::ElementError;

@@ -42,6 +42,8 @@ pub struct Element {
     pub hooks: Vec<Hook>,
     /// Packages that it declares.
     pub packages: Vec<Wish>,
+    /// What its author or user should know, each a sentence that names the file.
+    pub warnings: Vec<String>,
     /// What its packages are called on each distribution.
     pub package_map: Option<PackageMap>,
 }
@@ -78,11 +80,19 @@ impl Element {
                 let kind = HookKind::Script { file: script.clone(), function: phase.function() };
                 hooks.push(Hook { phase, key, kind });
             }
+            for (phase, stage) in &manifest.built_in {
+                let key = manifest.order.get(phase).cloned().unwrap_or_else(|| format!("50-{name}"));
+                hooks.push(Hook { phase: *phase, key, kind: HookKind::BuiltIn { name: stage.clone() } });
+            }
             hooks::sort(&mut hooks);
             if manifest.boot_loader.is_some() {
                 let finalise = hooks.iter().filter(|hook| hook.phase == Phase::Finalise).count();
                 manifest::rhai::check_boot_loader(source, finalise)?;
             }
+        }
+        let (wishes, mut warnings) = packages::read(directory, false)?;
+        for file in ["element-deps", "element-provides"] {
+            warnings.extend(manifest::dib::comment(directory, file)?);
         }
         Ok(Self {
             name: name.into(),
@@ -97,7 +107,8 @@ impl Element {
             system: manifest.system,
             boot_loader: manifest.boot_loader,
             hooks,
-            packages: packages::read(directory)?,
+            packages: wishes,
+            warnings,
             package_map: PackageMap::read(directory)?,
         })
     }

@@ -1,18 +1,14 @@
 //! DIB's `package-installs`: packages that elements declare as data.
 //!
-//! In: the elements' `package-installs.json` and `.yaml` and facts about the image. Out: what each phase installs and
-//! uninstalls, by declared and by real name ([`super::pkg_map`]). Not here: installing.
-//!
-//! Unlike DIB, `arch` lists are trimmed, a flag that is false does not count, and a condition on a variable that is not set
-//! is an error that names the file.
+//! In: the elements' wishes ([`super::wish`]) and facts about the image. Out: what each phase installs and uninstalls, by
+//! declared and by real name ([`super::pkg_map`]). Not here: installing.
 
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::Value;
-
 use super::{Element, ElementError};
 use crate::plan::Phase;
+
+pub use super::wish::{Wish, read};
 
 /// What conditions and names depend on.
 #[derive(Clone, Debug, Default)]
@@ -49,116 +45,8 @@ pub struct Package {
     pub real: Vec<String>,
 }
 
-/// A wish in a `package-installs` file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
-    /// Name of the package.
-    pub package: String,
-    /// Phase in which it is installed.
-    phase: Option<Phase>,
-    uninstall: bool,
-    build_only: bool,
-    install_type: Option<String>,
-    arch: Option<Vec<String>>,
-    not_arch: Option<Vec<String>>,
-    python_version: Option<String>,
-    when: Vec<String>,
-    /// The file that it stands in.
-    file: Utf8PathBuf,
-}
-
-/// Reads the wishes of the element in `folder`.
-///
-/// # Errors
-/// A file cannot be read or holds something else.
-pub fn read(folder: &Utf8Path) -> Result<Vec<Wish>, ElementError> {
-    let mut wishes = Vec::new();
-    for name in ["package-installs.json", "package-installs.yaml"] {
-        let path = folder.join(name);
-        if !path.is_file() {
-            continue;
-        }
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| ElementError::Read { path: path.clone(), source })?;
-        wishes.extend(parse(&text, &path)?);
-    }
-    Ok(wishes)
-}
-
-fn parse(text: &str, path: &Utf8Path) -> Result<Vec<Wish>, ElementError> {
-    let wrong = |message: String| ElementError::File { path: path.into(), message };
-    let value: Value = match serde_json::from_str(text) {
-        Ok(value) => value,
-        Err(_) => serde_saphyr::from_str_with_options(
-            text,
-            serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins },
-        )
-        .map_err(|error| wrong(error.to_string()))?,
-    };
-    let packages = match value {
-        Value::Null => return Ok(Vec::new()),
-        Value::Object(packages) => packages,
-        _ => return Err(wrong("a map from package names to conditions was expected".into())),
-    };
-    let mut wishes = Vec::new();
-    for (package, value) in packages {
-        let entries = match value {
-            Value::Array(entries) => entries,
-            other => vec![other],
-        };
-        for entry in entries {
-            wishes
-                .push(wish(&package, &entry, path).map_err(|message| wrong(format!("package {package}: {message}")))?);
-        }
-    }
-    Ok(wishes)
-}
-
-fn wish(package: &str, entry: &Value, path: &Utf8Path) -> Result<Wish, String> {
-    let mut wish = Wish { package: package.into(), phase: Some(Phase::Install), file: path.into(), ..Wish::default() };
-    let entry = match entry {
-        Value::Object(entry) => entry,
-        Value::Null => return Ok(wish),
-        Value::String(text) if text.is_empty() => return Ok(wish),
-        other => return Err(format!("a map was expected, not {other}")),
-    };
-    for (key, value) in entry {
-        match key.as_str() {
-            "phase" => {
-                let name = text(value);
-                // DIB accepts any text here and never acts on it
-                wish.phase = name
-                    .strip_suffix(".d")
-                    .and_then(Phase::parse)
-                    .filter(|phase| matches!(phase, Phase::PreInstall | Phase::Install | Phase::PostInstall));
-                if wish.phase.is_none() {
-                    return Err(format!(
-                        "phase {name} installs no packages; pre-install.d, install.d or post-install.d do"
-                    ));
-                }
-            }
-            "uninstall" => wish.uninstall = flag(value),
-            "build-only" => wish.build_only = flag(value),
-            "installtype" => wish.install_type = Some(text(value)),
-            "arch" => wish.arch = Some(list(value)),
-            "not-arch" => wish.not_arch = Some(list(value)),
-            "dib_python_version" => wish.python_version = Some(text(value)),
-            "when" => {
-                wish.when = match value {
-                    Value::Array(lines) => lines.iter().map(text).collect(),
-                    line => vec![text(line)],
-                }
-            }
-            _ => {}
-        }
-    }
-    if wish.arch.is_some() && wish.not_arch.is_some() {
-        return Err("arch and not-arch exclude each other".into());
-    }
-    Ok(wish)
-}
-
-/// What each phase installs and uninstalls. Phases without packages are absent.
+/// What each phase installs and uninstalls. Phases without packages are absent. The elements' order matters as it does to DIB:
+/// see [`PhasePackages::lists_for`].
 ///
 /// # Errors
 /// A condition is malformed or looks at a variable that is not set.
@@ -167,7 +55,9 @@ pub fn resolve(elements: &[Element], facts: &PackageFacts) -> Result<BTreeMap<Ph
     for element in elements {
         for wish in &element.packages {
             let Some(phase) = wish.phase else { continue };
-            if !applies(wish, element, facts)? {
+            let lists = phases.entry(phase).or_default();
+            let (install, uninstall) = lists.lists_for(wish);
+            if !(install || uninstall) || !wish.holds(&element.name, facts)? {
                 continue;
             }
             let real = element.package_map.as_ref().map_or_else(
@@ -175,114 +65,44 @@ pub fn resolve(elements: &[Element], facts: &PackageFacts) -> Result<BTreeMap<Ph
                 |map| map.real_names(&wish.package, &facts.distribution, &facts.family, &facts.release),
             );
             let package = Package { name: wish.package.clone(), element: element.name.clone(), real };
-            let lists = phases.entry(phase).or_default();
-            if !wish.uninstall && !lists.install.contains(&package) {
+            if install && !lists.install.contains(&package) {
                 lists.install.push(package.clone());
             }
-            if (wish.uninstall || wish.build_only) && !lists.uninstall.contains(&package) {
+            if uninstall && !lists.uninstall.contains(&package) {
                 lists.uninstall.push(package);
             }
-        }
-        // who wants a package to stay wins over who wants it gone
-        for lists in phases.values_mut() {
-            let kept: Vec<&str> = keepers(elements, lists);
-            lists.uninstall.retain(|package| !kept.contains(&package.name.as_str()));
         }
     }
     phases.retain(|_, lists| !lists.install.is_empty() || !lists.uninstall.is_empty());
     Ok(phases)
 }
 
-/// Packages of `lists` that some element installs for good.
-fn keepers<'a>(elements: &'a [Element], lists: &PhasePackages) -> Vec<&'a str> {
-    elements
-        .iter()
-        .flat_map(|element| element.packages.iter().map(move |wish| (element, wish)))
-        .filter(|(element, wish)| {
-            !wish.uninstall
-                && !wish.build_only
-                && lists.install.iter().any(|package| package.name == wish.package && package.element == element.name)
-        })
-        .map(|(_, wish)| wish.package.as_str())
-        .collect()
-}
-
-fn applies(wish: &Wish, element: &Element, facts: &PackageFacts) -> Result<bool, ElementError> {
-    let variable = |name: &str| facts.variables.get(name);
-    if let Some(wanted) = &wish.install_type {
-        let own = format!("DIB_INSTALLTYPE_{}", element.name.replace('-', "_"));
-        let actual = variable(&own).or_else(|| variable("DIB_DEFAULT_INSTALLTYPE")).map_or("source", String::as_str);
-        if actual != wanted {
-            return Ok(false);
+impl PhasePackages {
+    /// Which lists `wish` goes into, install and uninstall, and DIB's bookkeeping around that: who wants a package to stay wins
+    /// over who wants it gone. That is so before any condition of the wish is looked at, also in DIB.
+    fn lists_for(&mut self, wish: &Wish) -> (bool, bool) {
+        if !wish.uninstall && !wish.build_only {
+            self.uninstall.retain(|package| package.name != wish.package);
+            return (true, false);
         }
-    }
-    if wish.arch.as_ref().is_some_and(|list| !list.contains(&facts.arch))
-        || wish.not_arch.as_ref().is_some_and(|list| list.contains(&facts.arch))
-    {
-        return Ok(false);
-    }
-    if let Some(wanted) = &wish.python_version
-        && variable("DIB_PYTHON_VERSION").map_or("", String::as_str) != wanted
-    {
-        return Ok(false);
-    }
-    for line in &wish.when {
-        if !holds(line, &facts.variables).map_err(|message| ElementError::File {
-            path: wish.file.clone(),
-            message: format!("package {}: {message}", wish.package),
-        })? {
-            return Ok(false);
+        let has = |list: &[Package]| list.iter().any(|package| package.name == wish.package);
+        if has(&self.install) && !has(&self.uninstall) {
+            return (wish.build_only, false);
         }
-    }
-    Ok(true)
-}
-
-/// Whether the condition `VARIABLE = value` or `VARIABLE != value` holds.
-fn holds(line: &str, variables: &BTreeMap<String, String>) -> Result<bool, String> {
-    let malformed = || format!("malformed condition '{line}': write VARIABLE = value or VARIABLE != value");
-    let (left, right) = line.split_once('=').ok_or_else(malformed)?;
-    let (name, negated) = left.strip_suffix('!').map_or((left, false), |name| (name, true));
-    let name = name.trim();
-    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err(malformed());
-    }
-    let value = variables.get(name).ok_or_else(|| {
-        format!(
-            "the condition '{line}' looks at {name}, which is not set; set it, or let the element give it a default"
-        )
-    })?;
-    Ok((value == right.trim()) != negated)
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn flag(value: &Value) -> bool {
-    match value {
-        Value::Bool(value) => *value,
-        Value::Null => false,
-        other => !matches!(text(other).to_ascii_lowercase().as_str(), "" | "false" | "no" | "off" | "0"),
-    }
-}
-
-fn list(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(items) => items.iter().map(text).collect(),
-        other => text(other).split(',').map(|item| item.trim().to_string()).collect(),
+        (wish.build_only, true)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use camino::{Utf8Path, Utf8PathBuf};
+
+    use super::super::wish::parse;
     use super::*;
 
     fn element(name: &str, yaml: &str) -> Element {
         let path = Utf8PathBuf::from(format!("{name}/package-installs.yaml"));
-        Element { name: name.into(), packages: parse(yaml, &path).unwrap(), ..Element::default() }
+        Element { name: name.into(), packages: parse(yaml, &path, false).unwrap().0, ..Element::default() }
     }
 
     fn facts() -> PackageFacts {
@@ -327,6 +147,66 @@ mod tests {
         assert_eq!(phases[&Phase::Install].install.len(), 2);
     }
 
+    /// Install and uninstall of `install.d` after the wishes of elements `a`, `b` … in turn.
+    fn lists(yaml: &[&str]) -> (Vec<String>, Vec<String>) {
+        let elements: Vec<Element> = yaml.iter().zip(["a", "b", "c"]).map(|(yaml, name)| element(name, yaml)).collect();
+        let mut phases = resolve(&elements, &facts()).unwrap();
+        let lists = phases.remove(&Phase::Install).unwrap_or_default();
+        let names = |list: Vec<Package>| {
+            list.into_iter().map(|package| format!("{} {}", package.name, package.element)).collect()
+        };
+        (names(lists.install), names(lists.uninstall))
+    }
+
+    #[test]
+    fn the_bookkeeping_is_that_of_dib() {
+        let pair = |a: &[&str], b: &[&str]| -> (Vec<String>, Vec<String>) {
+            (a.iter().map(|t| (*t).to_string()).collect(), b.iter().map(|t| (*t).to_string()).collect())
+        };
+        let (plain, gone, build) = ("p:", "p: {uninstall: true}", "p: {build-only: true}");
+        assert_eq!(lists(&[build, plain]), pair(&["p a", "p b"], &[]));
+        assert_eq!(lists(&[plain, build]), pair(&["p a", "p b"], &[]));
+        assert_eq!(lists(&[plain, gone]), pair(&["p a"], &[]));
+        assert_eq!(lists(&[gone, plain]), pair(&["p b"], &[]));
+        assert_eq!(lists(&[build, build]), pair(&["p a", "p b"], &["p a", "p b"]));
+        assert_eq!(lists(&[build, gone]), pair(&["p a"], &["p a", "p b"]));
+        // A wish to stay counts even where a condition then keeps it from being installed.
+        assert_eq!(lists(&[build, "p: {arch: arm64}"]), pair(&["p a"], &[]));
+        // A wish that goes nowhere has no conditions to look at.
+        assert_eq!(lists(&[plain, "p: {uninstall: true, when: UNSET = 1}"]), pair(&["p a"], &[]));
+        // A list of entries that is empty is one entry.
+        assert_eq!(lists(&["p: []"]), pair(&["p a"], &[]));
+    }
+
+    #[test]
+    fn a_condition_compares_what_stands_there() {
+        assert_eq!(lists(&["p: {when: 'DIB_BLOCK_DEVICE = \"mbr\"'}"]).0.len(), 0);
+        assert_eq!(lists(&["p: {when: 'DIB_BLOCK_DEVICE=mbr'}"]).0.len(), 1);
+        assert_eq!(lists(&["p: {when: 'DIB_BLOCK_DEVICE = mbr '}"]).0.len(), 0);
+        assert_eq!(lists(&["p: {when: null, dib_python_version: ''}"]).0.len(), 1);
+    }
+
+    #[test]
+    fn strict_reading_counts_flags_that_are_false_and_does_not_trim() {
+        let path = Utf8Path::new("e/package-installs.yaml");
+        let text = "p: {uninstall: false}\nq: {arch: 'arm64, amd64'}\nr:\n";
+        let of = |strict| {
+            let packages = parse(text, path, strict).unwrap().0;
+            let element = Element { name: "e".into(), packages, ..Element::default() };
+            let lists = resolve(&[element], &facts()).unwrap().remove(&Phase::Install).unwrap();
+            [lists.install, lists.uninstall].map(|list| list.into_iter().map(|p| p.name).collect::<Vec<_>>())
+        };
+        assert_eq!(of(false), [vec!["p", "q", "r"], vec![]]);
+        assert_eq!(of(true), [vec!["r"], vec!["p"]]);
+    }
+
+    #[test]
+    fn a_phase_without_packages_is_warned_of_and_does_nothing() {
+        let (wishes, warnings) = parse("p: {phase: root.d}", Utf8Path::new("e/x.yaml"), false).unwrap();
+        assert!(resolve(&[Element { packages: wishes, ..Element::default() }], &facts()).unwrap().is_empty());
+        assert!(warnings[0].starts_with("e/x.yaml: package p: phase root.d installs no packages"), "{warnings:?}");
+    }
+
     #[test]
     fn names_are_mapped_with_the_elements_own_map() {
         let mut element = element("e", "grub-efi-amd64:\nnothing:\n");
@@ -341,17 +221,19 @@ mod tests {
     #[test]
     fn mistakes_name_the_file_the_package_and_the_cause() {
         let wrong = |yaml: &str| {
-            parse(yaml, Utf8Path::new("e/package-installs.yaml"))
-                .and_then(|packages| resolve(&[Element { packages, ..Element::default() }], &facts()))
+            parse(yaml, Utf8Path::new("e/package-installs.yaml"), false)
+                .and_then(|(packages, _)| resolve(&[Element { packages, ..Element::default() }], &facts()))
                 .unwrap_err()
                 .to_string()
         };
         assert!(wrong("p: {when: DIB_X = 1}").contains(
             "e/package-installs.yaml: package p: the condition 'DIB_X = 1' looks at DIB_X, which is not set"
         ));
-        assert!(wrong("p: {when: nonsense}").contains("malformed condition 'nonsense'"));
-        assert!(wrong("p: {arch: a, not-arch: b}").contains("arch and not-arch"));
-        assert!(wrong("p: {phase: instal.d}").contains("phase instal.d installs no packages"));
+        assert!(wrong("p: {when: nonsense}").contains("Malformed when line: <nonsense>"));
+        assert!(
+            wrong("p: {arch: a, not-arch: b}")
+                .contains("package-installs configuration error: arch and not_arch given for package [p]")
+        );
         assert!(wrong("- p").contains("a map from package names"));
         assert!(wrong("p: [").contains("e/package-installs.yaml"));
     }

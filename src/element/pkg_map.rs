@@ -39,6 +39,21 @@ impl PackageMap {
             .map_err(|error| ElementError::File { path, message: format!("not a package map: {error}") })
     }
 
+    /// Every entry: its scope (`release`, `distro`, `family`, `default`), the distribution or family, the release, the name and
+    /// the real names; what does not apply is empty.
+    pub fn entries<'a>(&'a self) -> impl Iterator<Item = [&'a str; 5]> {
+        let of = |scope: &'static str, key: &'a str, release: &'a str, names: &'a Names| {
+            names.iter().map(move |(name, real)| [scope, key, release, name.as_str(), real.as_str()])
+        };
+        let releases = self.release.iter().flat_map(|(distribution, releases)| {
+            releases.iter().map(move |(release, names)| (distribution.as_str(), release.as_str(), names))
+        });
+        let releases = releases.flat_map(move |(key, release, names)| of("release", key, release, names));
+        let distros = self.distro.iter().flat_map(move |(key, names)| of("distro", key, "", names));
+        let families = self.family.iter().flat_map(move |(key, names)| of("family", key, "", names));
+        releases.chain(distros).chain(families).chain(of("default", "", "", &self.default))
+    }
+
     /// The real names of `package`: the entry for the release, else for the distribution, its family, the default, else the
     /// name itself. None for a package that the distribution does not need.
     pub fn real_names(&self, package: &str, distribution: &str, family: &str, release: &str) -> Vec<String> {

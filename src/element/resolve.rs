@@ -4,8 +4,8 @@
 //! give equal answers. Not here: what the elements do.
 //!
 //! Two passes. The first follows every dependency and notes who provides what; the second follows them again, with each name
-//! that somebody provides replaced by who does. So the answer does not depend on the order of names, and every request that
-//! DIB can satisfy is satisfied.
+//! that somebody provides replaced by who does, until nothing more is replaced. So the answer does not depend on the order of
+//! names, and what only a replaced element needs is not asked for.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,9 +21,8 @@ use crate::script::nearest;
 pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Vec<Element>, ElementError> {
     let wanted = wanted(request);
     let reachable = reachable(&wanted, catalog)?;
-    let providers = providers(&reachable);
-    check_missing(&reachable, &wanted, &providers, catalog)?;
-    let chosen = chosen(&wanted, &reachable, &providers);
+    let (chosen, providers) = settled(&wanted, &reachable);
+    check_missing(&chosen, &reachable, &wanted, &providers, catalog)?;
     check_provided(&chosen, request, &reachable)?;
     if !chosen.iter().any(|name| reachable.get(name).is_some_and(|element| provides(element, "operating-system"))) {
         return Err(ElementError::NoOperatingSystem { candidates: catalog.providers("operating-system") });
@@ -63,8 +62,23 @@ fn reachable(wanted: &[String], catalog: &Catalog) -> Result<BTreeMap<String, El
     Ok(elements)
 }
 
+/// The elements of the image, and who of them provides what.
+fn settled(wanted: &[String], reachable: &BTreeMap<String, Element>) -> (BTreeSet<String>, BTreeMap<String, String>) {
+    let mut providers = providers(reachable.iter());
+    // Each round can only take elements away whose reason was taken away; a ring of reasons ends at the limit.
+    for _ in 0..reachable.len() {
+        let chosen = chosen(wanted, reachable, &providers);
+        let now = self::providers(reachable.iter().filter(|(name, _)| chosen.contains(*name)));
+        if now == providers {
+            break;
+        }
+        providers = now;
+    }
+    (chosen(wanted, reachable, &providers), providers)
+}
+
 /// Who provides what; the first by name where several do.
-fn providers(elements: &BTreeMap<String, Element>) -> BTreeMap<String, String> {
+fn providers<'a>(elements: impl Iterator<Item = (&'a String, &'a Element)>) -> BTreeMap<String, String> {
     let mut providers = BTreeMap::new();
     for (name, element) in elements {
         for what in element.provides.iter().filter(|what| *what != name) {
@@ -75,6 +89,7 @@ fn providers(elements: &BTreeMap<String, Element>) -> BTreeMap<String, String> {
 }
 
 fn check_missing(
+    chosen: &BTreeSet<String>,
     elements: &BTreeMap<String, Element>,
     wanted: &[String],
     providers: &BTreeMap<String, String>,
@@ -83,6 +98,7 @@ fn check_missing(
     let asked = wanted.iter().map(|name| (name, None));
     let needed = elements
         .values()
+        .filter(|element| chosen.contains(&element.name))
         .flat_map(|element| element.depends.iter().map(move |name| (name, Some(element.name.clone()))));
     for (name, asked_by) in asked.chain(needed) {
         if elements.contains_key(name) || providers.contains_key(name) {
@@ -274,6 +290,20 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_replaced_element_needs_is_not_asked_for() {
+        let (_temp, catalog) = catalog(&[
+            OS,
+            ("user", "thing better virt", ""),
+            ("thing", "missing other", ""),
+            ("other", "", "virt"),
+            ("better", "", "thing"),
+            ("giver", "", "virt"),
+        ]);
+        let elements = resolve(&request(&["user", "giver", "os"]), &catalog).unwrap();
+        assert_eq!(names(&elements), ["better", "giver", "os", "user"]);
+    }
+
+    #[test]
     fn mistakes_are_explained() {
         let (_temp, catalog) = catalog(&[
             OS,
@@ -284,18 +314,21 @@ mod tests {
             ("better", "", "thing"),
         ]);
         let failed = |elements: &[&str]| resolve(&request(elements), &catalog).unwrap_err().to_string();
-        assert_eq!(failed(&["os", "thinq"]), "element 'thinq' not found; did you mean `thing`?");
+        assert_eq!(failed(&["os", "thinq"]), "Element 'thinq' not found; did you mean `thing`?");
         assert_eq!(
             failed(&["os", "broken"]),
-            "element 'debain' not found (element 'broken' depends on it); did you mean `debian`?"
+            "Element 'debain' not found (element 'broken' depends on it); did you mean `debian`?"
         );
         assert_eq!(
             failed(&["thing"]),
-            "no operating system among the elements: name an operating system element, for example debian-minimal; \
-             the search path has debian, os, os-two"
+            "Please include an operating system element: there is no operating system among the elements; name one, for example \
+             debian-minimal; the search path has debian, os, os-two"
         );
-        assert!(failed(&["os", "os-two"]).starts_with("operating-system: already provided by 'os', but 'os-two'"));
-        assert_eq!(failed(&["os", "thing", "better"]), "thing: already provided by 'better'; leave out one of the two");
+        assert!(failed(&["os", "os-two"]).starts_with("operating-system: already provided by ['os'], but 'os-two'"));
+        assert_eq!(
+            failed(&["os", "thing", "better"]),
+            "thing: already provided by ['better']; leave out one of the two"
+        );
     }
 
     proptest! {

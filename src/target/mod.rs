@@ -6,6 +6,7 @@
 pub mod fake;
 pub mod owner;
 pub mod resolve;
+pub mod stream;
 pub mod tree;
 
 use std::sync::Arc;

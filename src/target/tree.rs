@@ -113,6 +113,39 @@ impl Tree {
         Ok(())
     }
 
+    /// As [`Target::write`], with content that `fill` puts into the new file.
+    pub(super) fn replace(
+        &self,
+        path: &Utf8Path,
+        attributes: Attributes,
+        fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+    ) -> Result<(), TargetError> {
+        resolve::check(path)?;
+        let fail = |error: std::io::Error| TargetError::io("write", path, &error);
+        let before = self.stat(path)?;
+        if before.as_ref().is_some_and(|stat| stat.kind == FileKind::Directory) {
+            return Err(TargetError::new("io.failed", format!("cannot write `{path}` in the image: it is a folder")));
+        }
+        let kept = before.filter(|stat| stat.kind == FileKind::File);
+        let attributes = Attributes {
+            mode: attributes.mode.or(kept.as_ref().map(|stat| stat.mode)).or(Some(0o644)),
+            owner: attributes.owner.or_else(|| Some(kept.as_ref().map_or(0, |stat| stat.uid).to_string())),
+            group: attributes.group.or_else(|| Some(kept.as_ref().map_or(0, |stat| stat.gid).to_string())),
+        };
+        let (folder, name) = self.make_parent(path)?;
+        let temporary = self.temporary(&name);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = sys::openat(&folder, &temporary, flags, Mode::from_raw_mode(0o600)).map_err(|e| fail(e.into()))?;
+        let mut file = File::from(fd);
+        let written = fill(&mut file).map_err(fail).and_then(|()| self.apply(file.as_fd(), &attributes));
+        let renamed = written
+            .and_then(|()| sys::renameat(&folder, &temporary, &folder, &name).map_err(|error| fail(error.into())));
+        if renamed.is_err() {
+            let _ = sys::unlinkat(&folder, &temporary, AtFlags::empty());
+        }
+        renamed
+    }
+
     fn remove_at(folder: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
         match sys::unlinkat(folder, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
@@ -222,30 +255,7 @@ impl Target for Tree {
     }
 
     fn write(&self, path: &Utf8Path, content: &[u8], attributes: Attributes) -> Result<(), TargetError> {
-        resolve::check(path)?;
-        let fail = |error: std::io::Error| TargetError::io("write", path, &error);
-        let before = self.stat(path)?;
-        if before.as_ref().is_some_and(|stat| stat.kind == FileKind::Directory) {
-            return Err(TargetError::new("io.failed", format!("cannot write `{path}` in the image: it is a folder")));
-        }
-        let kept = before.filter(|stat| stat.kind == FileKind::File);
-        let attributes = Attributes {
-            mode: attributes.mode.or(kept.as_ref().map(|stat| stat.mode)).or(Some(0o644)),
-            owner: attributes.owner.or_else(|| Some(kept.as_ref().map_or(0, |stat| stat.uid).to_string())),
-            group: attributes.group.or_else(|| Some(kept.as_ref().map_or(0, |stat| stat.gid).to_string())),
-        };
-        let (folder, name) = self.make_parent(path)?;
-        let temporary = self.temporary(&name);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = sys::openat(&folder, &temporary, flags, Mode::from_raw_mode(0o600)).map_err(|e| fail(e.into()))?;
-        let mut file = File::from(fd);
-        let written = file.write_all(content).map_err(fail).and_then(|()| self.apply(file.as_fd(), &attributes));
-        let renamed = written
-            .and_then(|()| sys::renameat(&folder, &temporary, &folder, &name).map_err(|error| fail(error.into())));
-        if renamed.is_err() {
-            let _ = sys::unlinkat(&folder, &temporary, AtFlags::empty());
-        }
-        renamed
+        self.replace(path, attributes, |file| file.write_all(content))
     }
 
     fn make_dir(&self, path: &Utf8Path, attributes: Attributes) -> Result<(), TargetError> {

@@ -28,7 +28,9 @@ pub struct Manifest {
     pub permissions: Vec<String>,
     /// Options that it offers.
     pub options: BTreeMap<String, OptionSpec>,
-    /// Sort keys of its phase functions, where not `50-NAME`.
+    /// Stages of the program that run for it: phase and name of the stage.
+    pub built_in: BTreeMap<Phase, String>,
+    /// Sort keys of its phase functions and stages, where not `50-NAME`.
     pub order: BTreeMap<Phase, String>,
     /// Variables that it sets unless they are set.
     pub environment: Vec<(String, String)>,

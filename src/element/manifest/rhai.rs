@@ -9,13 +9,14 @@ use serde_json::Value;
 use super::Manifest;
 use super::fields::{Fields, expected, text};
 use crate::diagnostic::Diagnostic;
+use crate::element::built_in::STAGES;
 use crate::element::model::OperatingSystem;
 use crate::element::{OptionKind, OptionSpec, architecture, hooks};
 use crate::plan::Phase;
-use crate::script::syntax::{Literal, LiteralValue, Source};
+use crate::script::syntax::{Key, Literal, LiteralValue, Source};
 use crate::script::{nearest, permission};
 
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "summary",
     "depends",
     "provides",
@@ -23,6 +24,7 @@ const FIELDS: [&str; 10] = [
     "permissions",
     "options",
     "order",
+    "built_in",
     "environment",
     "system",
     "boot_loader",
@@ -43,6 +45,7 @@ pub fn read(source: &Source) -> Result<Manifest, Diagnostic> {
     let fields = Fields::new(source, "ELEMENT", literal)?;
     fields.only(&FIELDS)?;
     check_functions(source)?;
+    let built_in = built_in(source, &fields)?;
     Ok(Manifest {
         summary: fields.required("summary")?,
         depends: fields.texts("depends")?,
@@ -50,7 +53,8 @@ pub fn read(source: &Source) -> Result<Manifest, Diagnostic> {
         architectures: architectures(source, &fields)?,
         permissions: permissions(source, &fields)?,
         options: options(source, &fields)?,
-        order: order(source, &fields)?,
+        order: order(source, &fields, &built_in)?,
+        built_in,
         environment: environment(source, &fields)?,
         system: system(source, &fields)?,
         boot_loader: boot_loader(source, &fields)?,
@@ -173,22 +177,59 @@ fn option(source: &Source, name: &str, literal: &Literal) -> Result<OptionSpec, 
     Ok(option)
 }
 
-fn order(source: &Source, fields: &Fields<'_>) -> Result<BTreeMap<Phase, String>, Diagnostic> {
+/// The phase that a key names.
+fn phase(source: &Source, key: &Key) -> Result<Phase, Diagnostic> {
+    Phase::parse(&key.name).ok_or_else(|| {
+        let names = Phase::ALL.map(Phase::function);
+        let close = nearest::close(&key.name, names.iter().map(String::as_str));
+        let message = format!("there is no phase `{}`{}", key.name, nearest::suggestion(&close));
+        source.diagnostic("unknown-phase", message, key.span.clone(), "unknown phase")
+    })
+}
+
+/// Stages of the program, each one that there is, in phases that the element does nothing else in: a place in the order is one
+/// element's in one phase.
+fn built_in(source: &Source, fields: &Fields<'_>) -> Result<BTreeMap<Phase, String>, Diagnostic> {
+    let mut stages = BTreeMap::new();
+    let Some(literal) = fields.get("built_in") else { return Ok(stages) };
+    for (key, value) in Fields::new(source, "`built_in`", literal)?.entries() {
+        let phase = phase(source, key)?;
+        let name = text(source, &key.name, value)?;
+        if !STAGES.iter().any(|(known, _)| *known == name) {
+            let close = nearest::close(&name, STAGES.iter().map(|(known, _)| *known));
+            let message = format!("there is no built-in stage `{name}`{}", nearest::suggestion(&close));
+            let mut diagnostic = source.diagnostic("manifest.built-in", message, value.span.clone(), "unknown stage");
+            let known: Vec<&str> = STAGES.iter().map(|(known, _)| *known).collect();
+            diagnostic.help.push(format!("the stages are {}", known.join(", ")));
+            return Err(diagnostic);
+        }
+        if let Some(function) = source.function(&phase.function()) {
+            let message = format!("{phase} has both the built-in stage `{name}` and `fn {}(image)`", phase.function());
+            let mut diagnostic =
+                source.diagnostic("manifest.built-in", message, function.span.clone(), "which comes first?");
+            diagnostic.help.push(format!("move the function to a file {}/NN-name.rhai", phase.directory()));
+            return Err(diagnostic);
+        }
+        stages.insert(phase, name);
+    }
+    Ok(stages)
+}
+
+fn order(
+    source: &Source,
+    fields: &Fields<'_>,
+    built_in: &BTreeMap<Phase, String>,
+) -> Result<BTreeMap<Phase, String>, Diagnostic> {
     let mut order = BTreeMap::new();
     let Some(literal) = fields.get("order") else { return Ok(order) };
     for (key, value) in Fields::new(source, "`order`", literal)?.entries() {
-        let Some(phase) = Phase::parse(&key.name) else {
-            let names = Phase::ALL.map(Phase::function);
-            let close = nearest::close(&key.name, names.iter().map(String::as_str));
-            let message = format!("there is no phase `{}`{}", key.name, nearest::suggestion(&close));
-            return Err(source.diagnostic("unknown-phase", message, key.span.clone(), "unknown phase"));
-        };
+        let phase = phase(source, key)?;
         let place = text(source, &key.name, value)?;
         if !hooks::is_hook_name(&place) {
             let message = format!("`{place}` is no sort key: it may hold letters, digits, `-` and `_`");
             return Err(source.diagnostic("manifest.order", message, value.span.clone(), "for example \"10-name\""));
         }
-        if source.function(&phase.function()).is_none() {
+        if source.function(&phase.function()).is_none() && !built_in.contains_key(&phase) {
             let message = format!("`order` names {phase}, but the element has no `fn {}(image)`", phase.function());
             return Err(source.diagnostic("manifest.order", message, key.span.clone(), "nothing to order"));
         }
@@ -365,6 +406,26 @@ mod tests {
         refused(&with("instal: \"1\""), "no phase `instal`; did you mean `install`?", "instal");
         refused(&with("root: \"1\""), "has no `fn root(image)`", "root");
         refused(&with("install: \"1.2\""), "no sort key", "\"1.2\"");
+    }
+
+    #[test]
+    fn a_built_in_stage_is_one_that_there_is_alone_in_its_phase() {
+        let with = |stages: &str, code: &str| {
+            format!(
+                "const ELEMENT = #{{ summary: \"s\", built_in: #{{ {stages} }}, order: #{{ install: \"10-x\" }} }};\n{code}"
+            )
+        };
+        let manifest = manifest(&with("install: \"install-static\"", "")).unwrap();
+        assert_eq!(manifest.built_in[&Phase::Install], "install-static");
+        assert_eq!(manifest.order[&Phase::Install], "10-x");
+        refused(
+            &with("install: \"instal-static\"", ""),
+            "no built-in stage `instal-static`; did you mean `install-static`?",
+            "\"instal-static\"",
+        );
+        refused(&with("instal: \"install-static\"", ""), "no phase `instal`", "instal");
+        let function = "fn install(image) {}";
+        refused(&with("install: \"install-static\"", function), "install has both", "install");
     }
 
     #[test]
