@@ -39,7 +39,9 @@ impl Workshop {
         self.sandbox.element(name, files);
         for (file, _) in files {
             let path = self.sandbox.path().join("elements").join(name).join(file);
-            let is_hook = file.contains(".d/") && !file.starts_with("environment.d") && !file.rsplit('/').next().unwrap().contains('.');
+            let is_hook = file.contains(".d/")
+                && !file.starts_with("environment.d")
+                && !file.rsplit('/').next().unwrap().contains('.');
             if is_hook {
                 fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
             }
@@ -60,14 +62,16 @@ impl Workshop {
 
     /// A file of the finished tree.
     fn read(&self, path: &str) -> String {
-        let tar = Command::new("tar").arg("-xOf").arg(self.sandbox.path().join("out.tar")).arg(format!("./{path}")).output();
+        let tar =
+            Command::new("tar").arg("-xOf").arg(self.sandbox.path().join("out.tar")).arg(format!("./{path}")).output();
         let output = tar.unwrap();
         assert!(output.status.success(), "{path} is not in the tree: {}", stderr(&output));
         stdout(&output)
     }
 
     fn has(&self, path: &str) -> bool {
-        let words = ["-tf", self.sandbox.path().join("out.tar").to_str().unwrap(), &format!("./{path}")].map(str::to_owned);
+        let words =
+            ["-tf", self.sandbox.path().join("out.tar").to_str().unwrap(), &format!("./{path}")].map(str::to_owned);
         Command::new("tar").args(words).output().unwrap().status.success()
     }
 
@@ -88,9 +92,15 @@ fn hooks_run_in_numeric_order_in_their_places_whatever_their_language() {
             ("install.d/-3-before", log),
             ("install.d/not-numbered", log),
             ("install.d/50-data.conf", "never run"),
-            ("install.d/20-script.rhai", "fn install(image) { image.append_to_file(\"/etc/order\", \"20-script\\n\"); }"),
+            (
+                "install.d/20-script.rhai",
+                "fn install(image) { image.append_to_file(\"/etc/order\", \"20-script\\n\"); }",
+            ),
             ("element.rhai", "const ELEMENT = #{ summary: \"s\", permissions: [\"write:/etc\"] };"),
-            ("extra-data.d/10-host", "#!/bin/bash\necho host > \"$TMP_MOUNT_PATH/etc/host\"\npwd > \"$TMP_MOUNT_PATH/etc/cwd\"\n"),
+            (
+                "extra-data.d/10-host",
+                "#!/bin/bash\necho host > \"$TMP_MOUNT_PATH/etc/host\"\npwd > \"$TMP_MOUNT_PATH/etc/cwd\"\n",
+            ),
         ],
     );
     workshop.element("b", &[("install.d/15-b", log), ("install.d/010-d", log), ("install.d/10-b", log)]);
@@ -124,7 +134,11 @@ fn variables_are_those_of_dib_in_each_phase() {
         ],
     );
     let mut command = workshop.command(&["a"]);
-    command.env("DIB_SOMETHING", "some thing").env("LEAKS", "yes").env("TMPDIR", "/var/tmp").env("VIRTUAL_ENV", "/venv");
+    command
+        .env("DIB_SOMETHING", "some thing")
+        .env("LEAKS", "yes")
+        .env("TMPDIR", "/var/tmp")
+        .env("VIRTUAL_ENV", "/venv");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let has = |file: &str, line: &str| workshop.read(&format!("etc/{file}")).lines().any(|found| found == line);
@@ -132,10 +146,26 @@ fn variables_are_those_of_dib_in_each_phase() {
         workshop.read(&format!("etc/{file}")).lines().any(|found| found.starts_with(&format!("{name}=")))
     };
     for file in ["root", "extra-data", "inside", "cleanup"] {
-        for line in ["LC_ALL=C", "ORDER=100,20,3", "DIB_SOMETHING=some thing", "LEAKS=yes", "IMAGE_NAME=out", "DIB_ROOT_LABEL=cloudimg-rootfs"] {
+        for line in [
+            "LC_ALL=C",
+            "ORDER=100,20,3",
+            "DIB_SOMETHING=some thing",
+            "LEAKS=yes",
+            "IMAGE_NAME=out",
+            "DIB_ROOT_LABEL=cloudimg-rootfs",
+        ] {
             assert!(has(file, line), "{file}: {line}\n{}", workshop.read(&format!("etc/{file}")));
         }
-        for name in ["TMP_BUILD_DIR", "TMP_HOOKS_PATH", "TMP_MOUNT_PATH", "_LIB", "IMAGE_ELEMENT", "IMAGE_ELEMENT_YAML", "DIB_ARGS", "ARCH"] {
+        for name in [
+            "TMP_BUILD_DIR",
+            "TMP_HOOKS_PATH",
+            "TMP_MOUNT_PATH",
+            "_LIB",
+            "IMAGE_ELEMENT",
+            "IMAGE_ELEMENT_YAML",
+            "DIB_ARGS",
+            "ARCH",
+        ] {
             assert!(names(file, name), "{file}: {name}");
         }
     }
@@ -199,12 +229,17 @@ fn a_hook_of_the_host_side_can_bring_hooks_and_mounts_that_last() {
         assert_eq!(workshop.read("etc/brought"), "brought\n");
         assert_eq!(workshop.read("etc/kept"), "of the host");
         assert_eq!(fs::read_to_string(workshop.path().join("cache/new")).unwrap(), "new\n");
-        assert!(workshop.has("var/cache/x/") && !workshop.has("var/cache/x/kept"), "the mount's content is in the image");
+        assert!(
+            workshop.has("var/cache/x/") && !workshop.has("var/cache/x/kept"),
+            "the mount's content is in the image"
+        );
     };
     check();
     // Now the mount comes from what was noted beside the layer.
-    fs::write(workshop.path().join("elements/a/install.d/60-more"), "#!/bin/bash\ncat /var/cache/x/kept > /etc/more\n").unwrap();
-    fs::set_permissions(workshop.path().join("elements/a/install.d/60-more"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(workshop.path().join("elements/a/install.d/60-more"), "#!/bin/bash\ncat /var/cache/x/kept > /etc/more\n")
+        .unwrap();
+    fs::set_permissions(workshop.path().join("elements/a/install.d/60-more"), fs::Permissions::from_mode(0o755))
+        .unwrap();
     workshop.build(&["a"]);
     check();
     assert_eq!(workshop.read("etc/more"), "of the host");
@@ -217,7 +252,12 @@ fn a_hook_that_mounts_the_hosts_folders_and_dies_harms_nobody() {
     fs::write(workshop.path().join("precious/data"), "precious").unwrap();
     let hostile = "#!/bin/bash\nset -e\nfor at in var/log tmp root/x; do mkdir -p \"$TMP_MOUNT_PATH/$at\"; \
                    mount --bind \"$PWD/precious\" \"$TMP_MOUNT_PATH/$at\"; done\n";
-    for (phase, tail) in [("root.d", "kill -9 $$\n"), ("extra-data.d", "kill -9 $PPID $$\n"), ("cleanup.d", "true\n"), ("post-root.d", "exit 5\n")] {
+    for (phase, tail) in [
+        ("root.d", "kill -9 $$\n"),
+        ("extra-data.d", "kill -9 $PPID $$\n"),
+        ("cleanup.d", "true\n"),
+        ("post-root.d", "exit 5\n"),
+    ] {
         let name = format!("bad-{phase}").replace('.', "-");
         workshop.element(&name, &[(&format!("{phase}/50-x"), &format!("{hostile}{tail}"))]);
         let _ = workshop.command(&[&name]).output().unwrap();
@@ -259,7 +299,10 @@ fn the_name_servers_of_the_host_are_lent_for_the_time_of_the_build() {
         "a",
         &[
             ("root.d/50-own", "#!/bin/bash\necho 'nameserver 192.0.2.7' > \"$TARGET_ROOT/etc/resolv.conf\"\n"),
-            ("install.d/50-look", "#!/bin/bash\nset -e\ncat /etc/resolv.conf > /etc/during\ncat /etc/resolv.conf.ORIG > /etc/waiting\n"),
+            (
+                "install.d/50-look",
+                "#!/bin/bash\nset -e\ncat /etc/resolv.conf > /etc/during\ncat /etc/resolv.conf.ORIG > /etc/waiting\n",
+            ),
         ],
     );
     workshop.build(&["a"]);
@@ -272,7 +315,13 @@ fn the_name_servers_of_the_host_are_lent_for_the_time_of_the_build() {
 #[test]
 fn a_root_phase_that_makes_nothing_is_refused() {
     let workshop = Workshop::new();
-    workshop.element("empty", &[("root.d/10-x", "#!/bin/bash\nmkdir -p \"$TARGET_ROOT/tmp/x\"\n"), ("element-provides", "operating-system\n")]);
+    workshop.element(
+        "empty",
+        &[
+            ("root.d/10-x", "#!/bin/bash\nmkdir -p \"$TARGET_ROOT/tmp/x\"\n"),
+            ("element-provides", "operating-system\n"),
+        ],
+    );
     let words = ["build", "-n", "-t", "tar", "-o", "out", "--elements-path", "elements", "empty"];
     let output = workshop.sandbox.kiln(&words).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -287,14 +336,19 @@ fn a_duplicated_hook_is_refused_before_the_build_and_both_elements_are_named() {
     }
     let output = workshop.command(&["a", "b"]).output().unwrap();
     let said = stderr(&output);
-    assert!(said.contains("There is a duplicated hook in your elements: install.d/50-x") && said.contains("a and b"), "{said}");
+    assert!(
+        said.contains("There is a duplicated hook in your elements: install.d/50-x") && said.contains("a and b"),
+        "{said}"
+    );
 }
 
 #[test]
 fn breakpoints_run_the_users_command_where_dib_does() {
     let workshop = Workshop::new();
-    workshop.element("a", &[("install.d/50-fails", "#!/bin/bash\nexit 4\n"), ("extra-data.d/50-x", "#!/bin/bash\ntrue\n")]);
-    let command = "echo \"${TARGET_ROOT:-none} $(test -e /tmp/in_target.d && echo image || echo host)\" >> \"$PWD/stops\"";
+    workshop
+        .element("a", &[("install.d/50-fails", "#!/bin/bash\nexit 4\n"), ("extra-data.d/50-x", "#!/bin/bash\ntrue\n")]);
+    let command =
+        "echo \"${TARGET_ROOT:-none} $(test -e /tmp/in_target.d && echo image || echo host)\" >> \"$PWD/stops\"";
     let run = |outside: &str| {
         let mut build = workshop.command(&["a"]);
         build.env("break", "before-root,before-extra-data,after-error").env("break_cmd", command);

@@ -9,6 +9,7 @@ use crate::distro::DistroError;
 use crate::event::Failure;
 use crate::format::FormatError;
 use crate::hook::HookError;
+use crate::plumbing::PlumbingError;
 use crate::sandbox::command::CommandError;
 use crate::store::StoreError;
 use crate::target::TargetError;
@@ -43,6 +44,9 @@ pub enum BuildError {
     /// A shell hook failed.
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// A stage that the program carries out for an element failed.
+    #[error(transparent)]
+    Plumbing(#[from] PlumbingError),
     /// A command failed.
     #[error(transparent)]
     Command(#[from] CommandError),

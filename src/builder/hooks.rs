@@ -62,6 +62,11 @@ impl<'a> Hooks<'a> {
         &self.site.build
     }
 
+    /// The folder the command was given in.
+    pub fn directory(&self) -> &Utf8Path {
+        &self.site.plan.directory
+    }
+
     /// Seconds for which a step that may ask the network is reused.
     pub fn max_age(&self) -> u64 {
         self.site.plan.max_age
@@ -201,8 +206,7 @@ impl<'a> Hooks<'a> {
         let inside = run::chroot(&self.site, &step.id, &self.nodes.borrow())?;
         // `-p` never sees environment.d under DIB; then yum was called where dnf is meant. Here it does.
         let environment = self.environment(step.phase, Some(&inside.chroot))?;
-        let result =
-            hook::install_packages::run(&self.site, &inside.chroot, &environment, map, names, remove);
+        let result = hook::install_packages::run(&self.site, &inside.chroot, &environment, map, names, remove);
         if result.is_err() {
             self.stop_after_error(Some(&inside.chroot), &environment);
         }
@@ -270,7 +274,8 @@ impl<'a> Hooks<'a> {
             mounted.map_err(BuildError::system("mount the kernel's file systems in the tree"))?;
         }
         for mounted in &*self.carried.borrow() {
-            mount_table::again(mounted, &tree).map_err(BuildError::system("mount again what an earlier hook mounted"))?;
+            mount_table::again(mounted, &tree)
+                .map_err(BuildError::system("mount again what an earlier hook mounted"))?;
         }
         Ok(())
     }
@@ -293,7 +298,10 @@ fn is_hook(step: &Step) -> bool {
     use plan::Action;
     matches!(
         step.action,
-        Action::ShellHook { .. } | Action::Script { .. } | Action::BuiltIn { .. } | Action::InstallPackages { map: Some(_), .. }
+        Action::ShellHook { .. }
+            | Action::Script { .. }
+            | Action::BuiltIn { .. }
+            | Action::InstallPackages { map: Some(_), .. }
     )
 }
 

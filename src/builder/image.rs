@@ -1,6 +1,6 @@
 //! From the finished tree to files under temporary names.
 //!
-//! In: the mounted tree and what the boot loader made. Out: artifacts. The raw image is made only when an output needs one, and
+//! In: a tree and what the boot loader made. Out: artifacts. The raw image is made only when an output or a hook needs one, and
 //! straight in its output's place when `raw` is asked for.
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -9,49 +9,60 @@ use super::child::Site;
 use super::error::BuildError;
 use crate::boot::{self, BootFiles};
 use crate::disk;
+use crate::disk::layout::Layout;
 use crate::event::{Artifact, Events};
-use crate::format;
-use crate::plan::Plan;
+use crate::format::{self, Source};
+use crate::plan::{Output, Plan};
 
 /// What is needed to write an image.
+#[derive(Clone, Copy)]
 pub struct Image<'a> {
     /// What was planned.
     pub plan: &'a Plan,
     /// Where the build works.
     pub site: &'a Site,
-    /// The finished tree.
-    pub tree: &'a Utf8Path,
-    /// What the boot loader's step made.
-    pub boot_files: Option<BootFiles>,
     /// Who is told.
     pub events: &'a Events,
 }
 
+/// A raw disk image and what it holds.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// Its file.
+    pub file: Utf8PathBuf,
+    /// Its layout.
+    pub layout: Layout,
+    /// The name of its disk.
+    pub disk: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
 impl Image<'_> {
-    /// Writes the raw disk image, when an output needs it.
-    pub fn write_disk(&self) -> Result<Option<Utf8PathBuf>, BuildError> {
-        let mut needed = false;
-        for output in &self.plan.outputs {
-            needed |= format::find(&output.format).map_err(format::FormatError::from)?.source == format::Source::Raw;
-        }
-        if !needed {
-            return Ok(None);
-        }
+    /// Whether any output is made from a raw image.
+    pub fn needs_raw(&self) -> Result<bool, BuildError> {
+        Ok(!self.outputs(Source::Raw)?.is_empty())
+    }
+
+    /// Writes the raw disk image of `tree`.
+    pub fn write_raw(&self, tree: &Utf8Path) -> Result<Raw, BuildError> {
         let asked = self.plan.outputs.iter().find(|output| output.format == "raw");
-        let raw = asked
+        let file = asked
             .map_or_else(|| self.site.work.join("image.raw"), |output| format::temporary(&output.path, self.build()));
         let parameters = &self.plan.disk.parameters;
         let size = match parameters.image_size {
             Some(size) => size,
-            None => disk::image_size::image_size(parameters, disk::image_size::usage(self.tree)?),
+            None => disk::image_size::image_size(parameters, disk::image_size::usage(tree)?),
         };
         let layout = disk::solve::solve(&self.plan.disk.config, parameters, size, &self.plan.seed)?;
-        let primary = layout.disks.first().map(|disk| disk.name.clone()).unwrap_or_default();
-        disk::direct::write(&layout, &primary, self.tree, &raw, self.plan.source_date_epoch, self.events)?;
-        if let Some(files) = &self.boot_files {
-            boot::install(files, &layout, &primary, &raw)?;
-        }
-        Ok(Some(raw))
+        let disk = layout.disks.first().map(|disk| disk.name.clone()).unwrap_or_default();
+        disk::direct::write(&layout, &disk, tree, &file, self.plan.source_date_epoch, self.events)?;
+        Ok(Raw { file, layout, disk, size })
+    }
+
+    /// Puts the boot loader's code into a raw image.
+    pub fn install_boot_code(&self, raw: &Raw, files: Option<&BootFiles>) -> Result<(), BuildError> {
+        files.map_or(Ok(()), |files| Ok(boot::install(files, &raw.layout, &raw.disk, &raw.file)?))
     }
 
     /// What tells this build's temporary files from another's: the name of its work folder.
@@ -59,10 +70,35 @@ impl Image<'_> {
         self.site.work.file_name().unwrap_or_default()
     }
 
+    fn outputs(&self, source: Source) -> Result<Vec<Output>, BuildError> {
+        let mut outputs = Vec::new();
+        for output in &self.plan.outputs {
+            if format::find(&output.format).map_err(format::FormatError::from)?.source == source {
+                outputs.push(output.clone());
+            }
+        }
+        Ok(outputs)
+    }
+
     /// Writes every output.
-    pub fn write_formats(&self, raw: Option<Utf8PathBuf>) -> Result<Vec<Artifact>, BuildError> {
-        let inputs = format::Inputs { raw, tree: self.tree.to_owned(), build: self.build().to_owned() };
+    pub fn write_formats(&self, tree: &Utf8Path, raw: Option<&Raw>) -> Result<Vec<Artifact>, BuildError> {
+        self.write(&self.plan.outputs, tree, raw)
+    }
+
+    /// Writes the outputs that are made from `source`.
+    pub fn write_formats_of(
+        &self,
+        source: Source,
+        tree: &Utf8Path,
+        raw: Option<&Raw>,
+    ) -> Result<Vec<Artifact>, BuildError> {
+        self.write(&self.outputs(source)?, tree, raw)
+    }
+
+    fn write(&self, outputs: &[Output], tree: &Utf8Path, raw: Option<&Raw>) -> Result<Vec<Artifact>, BuildError> {
+        let raw = raw.map(|raw| raw.file.clone());
+        let inputs = format::Inputs { raw, tree: tree.to_owned(), build: self.build().to_owned() };
         let time = self.plan.source_date_epoch;
-        Ok(format::write(&inputs, &self.plan.outputs, &self.plan.checksums, time, self.events)?)
+        Ok(format::write(&inputs, outputs, &self.plan.checksums, time, self.events)?)
     }
 }

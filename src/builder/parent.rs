@@ -124,7 +124,8 @@ fn supervise(
     let wants_terminal = plan.shell.as_ref().is_some_and(|shell| !shell.breakpoints.points.is_empty());
     let plan = serde_json::to_vec(plan).map_err(|error| format!("cannot write down the plan: {error}"))?;
     let lock = work.share_lock().map_err(failed("cannot share the work folder's lock"))?;
-    let terminal = wants_terminal.then(interactive::own).transpose().map_err(failed("cannot hand the terminal down"))?;
+    let terminal =
+        wants_terminal.then(interactive::own).transpose().map_err(failed("cannot hand the terminal down"))?;
     let (word, descriptors) = terminal.unzip();
     let mut arguments = vec!["builder", "--work", work.path().as_str(), "--store", settings.store.as_str()];
     if !settings.reuse {

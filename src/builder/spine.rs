@@ -6,11 +6,14 @@ use camino::Utf8PathBuf;
 
 use super::child::{Site, elapsed};
 use super::error::BuildError;
+use super::ground::Ground;
 use super::hooks::Hooks;
 use super::image::Image;
 use super::stack::Stack;
 use super::work::Worker;
-use crate::event::{Event, Events, Failure};
+use crate::boot::BootFiles;
+use crate::event::{Artifact, Event, Events, Failure};
+use crate::format::Source;
 use crate::hook;
 use crate::plan::{Phase, Plan, Step};
 use crate::sandbox::interactive::Terminal;
@@ -22,36 +25,77 @@ const LAYER_LIMIT: u64 = 20 << 30;
 
 /// Runs `plan`.
 pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure>> {
-    let stage = |name: &'static str| {
-        move |error: BuildError| Box::new(Failure { phase: Some(name.into()), ..error.into_failure() })
-    };
     // Layers that nobody may reuse stay in the work folder and go with it.
     let shelf = if site.reuse { &site.store } else { &site.work };
     let layers = Layers::open(shelf).map_err(BuildError::system(format!("open the store at {shelf}")));
     let layers = layers.map_err(|error| Box::new(error.into_failure()))?;
     let hooks = hooks(plan, site, events).map_err(|error| Box::new(error.into_failure()))?;
-    let worker =
-        Worker::new(plan, &site.store, hooks.as_ref(), events).map_err(|error| Box::new(error.into_failure()))?;
+    let image = Image { plan, site, events };
+    let worker = Worker::new(image, hooks.as_ref()).map_err(|error| Box::new(error.into_failure()))?;
     let mut stack = Stack::new(layers.clone(), site.reuse, &site.work, hooks.as_ref().map(Hooks::build));
     for phase in Phase::ALL {
         let steps = steps(phase, plan, hooks.as_ref(), &stack).map_err(stage(phase.as_str()))?;
         run_phase(phase, &steps, &worker, &mut stack, events)?;
         if let Some(hooks) = &hooks {
             hooks.end_phase(phase);
+            if phase == Phase::PostRoot {
+                hooks.leave_mounts_behind();
+            }
         }
     }
-    let tree = stack.mount(&site.work.join("root")).map_err(stage("disk"))?;
-    let image = Image { plan, site, tree: tree.path(), boot_files: worker.boot_files(), events };
-    let raw = timed("disk", events, || image.write_disk()).map_err(stage("disk"))?;
-    let artifacts = timed("formats", events, || image.write_formats(raw)).map_err(stage("formats"))?;
-    tree.unmount().map_err(|error| stage("formats")(BuildError::system("unmount the finished tree")(error)))?;
+    let boot_files = worker.boot_files();
+    let keys = stack.keys().to_vec();
+    let artifacts = match stack.take_ground() {
+        Some(ground) => from_disk(&image, ground, boot_files.as_ref())?,
+        None => from_tree(&image, &stack, boot_files.as_ref())?,
+    };
     if site.reuse {
-        layers.prune(LAYER_LIMIT, stack.keys());
+        layers.prune(LAYER_LIMIT, &keys);
     }
     for artifact in artifacts {
         events.send(Event::Artifact(artifact));
     }
     Ok(())
+}
+
+/// Makes the outputs of the finished tree.
+fn from_tree(image: &Image<'_>, stack: &Stack, boot_files: Option<&BootFiles>) -> Result<Vec<Artifact>, Box<Failure>> {
+    let events = image.events;
+    let tree = stack.mount(&image.site.work.join("root")).map_err(stage("disk"))?;
+    let raw = timed("disk", events, || {
+        if !image.needs_raw()? {
+            return Ok(None);
+        }
+        let raw = image.write_raw(tree.path())?;
+        image.install_boot_code(&raw, boot_files)?;
+        Ok(Some(raw))
+    });
+    let raw = raw.map_err(stage("disk"))?;
+    let made = timed("formats", events, || image.write_formats(tree.path(), raw.as_ref())).map_err(stage("formats"))?;
+    tree.unmount().map_err(|error| stage("formats")(BuildError::system("unmount the finished tree")(error)))?;
+    Ok(made)
+}
+
+/// Makes the outputs of the disk that the tree has become: what is made from a tree while it is mounted, the rest when it is not.
+fn from_disk(image: &Image<'_>, ground: Ground, boot_files: Option<&BootFiles>) -> Result<Vec<Artifact>, Box<Failure>> {
+    let events = image.events;
+    let tree = ground.tree().to_owned();
+    let of_tree = timed("formats", events, || image.write_formats_of(Source::Tree, &tree, None));
+    let mut made = of_tree.map_err(stage("formats"))?;
+    let raw = timed("disk", events, || {
+        let raw = ground.finish(image.plan.source_date_epoch, events)?;
+        image.install_boot_code(&raw, boot_files)?;
+        Ok(raw)
+    });
+    let raw = raw.map_err(stage("disk"))?;
+    let of_raw = timed("formats", events, || image.write_formats_of(Source::Raw, &tree, Some(&raw)));
+    made.extend(of_raw.map_err(stage("formats"))?);
+    Ok(made)
+}
+
+/// What a failure of a stage after the last phase is told as.
+fn stage(name: &'static str) -> impl FnOnce(BuildError) -> Box<Failure> {
+    move |error| Box::new(Failure { phase: Some(name.into()), ..error.into_failure() })
 }
 
 /// What runs shell hooks, when the plan has any.
@@ -77,6 +121,10 @@ fn steps(phase: Phase, plan: &Plan, hooks: Option<&Hooks<'_>>, stack: &Stack) ->
     let Some(hooks) = hooks.filter(|_| phase > Phase::Root) else {
         return Ok(plan.steps.iter().filter(|step| step.phase == phase).cloned().collect());
     };
+    if stack.is_grounded() {
+        // The build folder is mounted for good.
+        return hooks.actual(phase, plan);
+    }
     let view = stack.mount_build(hooks.build(), None)?;
     let steps = hooks.actual(phase, plan);
     view.unmount().map_err(BuildError::system("unmount the build folder"))?;

@@ -12,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::child::elapsed;
 use super::digest;
 use super::error::BuildError;
+use super::ground::Ground;
 use crate::sandbox::overlay::{Overlay, Upper};
 use crate::sandbox::{init, mount_table};
 use crate::store::layers::{Halves, LayerNote, Layers};
@@ -20,7 +21,6 @@ use crate::store::layers::{Halves, LayerNote, Layers};
 const LAYER_FORMAT: &str = concat!("kiln layer 2 ", env!("KILN_SOURCES"));
 
 /// A stack of layers.
-#[derive(Debug)]
 pub struct Stack {
     layers: Layers,
     reuse: bool,
@@ -28,6 +28,8 @@ pub struct Stack {
     /// DIB's build folder, when hooks want one: mounted here while a step runs, at the same place in every build.
     build: Option<Utf8PathBuf>,
     keys: Vec<String>,
+    /// The disk that the tree has become.
+    ground: Option<Ground>,
 }
 
 /// When a layer of an earlier build may stand in for running the step.
@@ -62,7 +64,14 @@ pub struct Laid {
 impl Stack {
     /// An empty stack. `build` is where the build folder is mounted.
     pub fn new(layers: Layers, reuse: bool, work: &Utf8Path, build: Option<&Utf8Path>) -> Self {
-        Self { layers, reuse, work: work.to_owned(), build: build.map(Utf8Path::to_owned), keys: Vec::new() }
+        Self {
+            layers,
+            reuse,
+            work: work.to_owned(),
+            build: build.map(Utf8Path::to_owned),
+            keys: Vec::new(),
+            ground: None,
+        }
     }
 
     /// The key of the layer that `inputs` would make on top of this stack: 24 hex digits of BLAKE3.
@@ -100,6 +109,11 @@ impl Stack {
         run: impl FnOnce(Place<'_>) -> Result<(), BuildError>,
     ) -> Result<Laid, BuildError> {
         let begun = Instant::now();
+        if let Some(ground) = &self.ground {
+            let result = run(Place { root: ground.tree(), files: ground.files() });
+            init::end_all_others();
+            return result.map(|()| Laid { milliseconds: elapsed(begun), reused: false });
+        }
         let wish = self.key(inputs);
         if let Some(key) = self.known(&wish, reuse) {
             self.keys.push(key);
@@ -187,25 +201,39 @@ impl Stack {
         Overlay::mount(self.layers.folder(), &names, upper, at).map_err(failed)
     }
 
+    /// Steps run on the attached disk from now on.
+    pub fn stand_on(&mut self, ground: Ground) {
+        self.ground = Some(ground);
+    }
+
+    /// The attached disk, when steps ran on one.
+    pub fn take_ground(&mut self) -> Option<Ground> {
+        self.ground.take()
+    }
+
+    /// The keys, the lowest first.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// Whether steps run on the attached disk.
+    pub fn is_grounded(&self) -> bool {
+        self.ground.is_some()
+    }
+
     /// The files that the topmost layer's step made beside the tree.
     pub fn files(&self) -> Option<Utf8PathBuf> {
+        if let Some(ground) = &self.ground {
+            return Some(ground.files().to_owned());
+        }
         self.keys.last().map(|key| self.layers.files(key))
     }
 
     /// Mounts the finished tree at `at`, to be read.
     pub fn mount(&self, at: &Utf8Path) -> Result<Overlay, BuildError> {
         fs::create_dir_all(at).map_err(BuildError::system(format!("make the folder {at}")))?;
-        Overlay::mount(self.layers.folder(), &self.keys, None, at).map_err(BuildError::system("mount the finished tree"))
-    }
-
-    /// The build's own folder.
-    pub fn work(&self) -> &Utf8Path {
-        &self.work
-    }
-
-    /// The keys, the lowest first.
-    pub fn keys(&self) -> &[String] {
-        &self.keys
+        Overlay::mount(self.layers.folder(), &self.keys, None, at)
+            .map_err(BuildError::system("mount the finished tree"))
     }
 }
 

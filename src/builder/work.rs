@@ -6,11 +6,15 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::child::elapsed;
 use super::error::BuildError;
+use super::ground::Ground;
 use super::hooks::Hooks;
+use super::image::Image;
 use super::stack::{Laid, Place, Reuse, Stack};
 use super::tidy;
 use crate::boot::{self, BootFiles};
@@ -18,6 +22,7 @@ use crate::disk::layout::Layout;
 use crate::distro;
 use crate::event::Events;
 use crate::plan::{self, Action, Phase, Plan, PlannedElement, Step};
+use crate::plumbing;
 use crate::sandbox::chroot::Chroot;
 use crate::script;
 use crate::store::Store;
@@ -27,6 +32,7 @@ use crate::target::{Facts, Packages, tree::Tree};
 pub struct Worker<'a> {
     plan: &'a Plan,
     hooks: Option<&'a Hooks<'a>>,
+    image: Image<'a>,
     store: Store,
     layout: Layout,
     facts: Facts,
@@ -38,17 +44,14 @@ pub struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     /// A worker for `plan`.
-    pub fn new(
-        plan: &'a Plan,
-        store: &Utf8Path,
-        hooks: Option<&'a Hooks<'a>>,
-        events: &'a Events,
-    ) -> Result<Self, BuildError> {
+    pub fn new(image: Image<'a>, hooks: Option<&'a Hooks<'a>>) -> Result<Self, BuildError> {
+        let Image { plan, site, events } = image;
         let layout = plan.provisional_layout()?;
         Ok(Self {
             plan,
             hooks,
-            store: Store::open(store)?,
+            image,
+            store: Store::open(&site.store)?,
             facts: facts(plan, &layout),
             layout,
             events,
@@ -71,9 +74,9 @@ impl<'a> Worker<'a> {
                 let archive = self.archive_of(step);
                 stack.lay(&step.id, &[inputs, archive], Reuse::ByKey, |place| self.script(step, file, function, place))
             }
-            Action::RemovePackages { packages } => stack.lay(&step.id, &[inputs], Reuse::ByKey, |place| {
-                Ok(self.packages(place.root)?.remove(packages)?)
-            }),
+            Action::RemovePackages { packages } => {
+                stack.lay(&step.id, &[inputs], Reuse::ByKey, |place| Ok(self.packages(place.root)?.remove(packages)?))
+            }
             Action::FileSystemTable => {
                 stack.lay(&step.id, &[inputs], Reuse::ByKey, |place| tidy::write_fstab(place.root, &self.layout))
             }
@@ -89,7 +92,18 @@ impl<'a> Worker<'a> {
                 *self.boot_files.borrow_mut() = stack.files().map(|folder| kept_boot_files(&folder)).transpose()?;
                 Ok(laid)
             }
-            Action::Tidy => stack.lay(&step.id, &[inputs], Reuse::ByKey, |place| tidy::tidy(place.root)),
+            Action::Tidy => {
+                if let (Some(hooks), true) = (self.hooks, stack.is_grounded()) {
+                    hooks.lower()?;
+                }
+                stack.lay(&step.id, &[inputs], Reuse::ByKey, |place| tidy::tidy(place.root))
+            }
+            Action::AttachDisk => {
+                let begun = Instant::now();
+                let ground = Ground::new(stack, &self.image, self.hooks()?)?;
+                stack.stand_on(ground);
+                Ok(Laid { milliseconds: elapsed(begun), reused: false })
+            }
             _ => self.hook(step, stack),
         }
     }
@@ -100,13 +114,11 @@ impl<'a> Worker<'a> {
         let inputs = step.inputs.as_str();
         let network = Reuse::Within(hooks.max_age());
         match &step.action {
-            Action::CollectHooks => {
-                stack.lay(&step.id, &[inputs], Reuse::ByKey, |_| {
-                    self.all_unchanged()?;
-                    hooks.collect(self.plan)?;
-                    self.all_unchanged()
-                })
-            }
+            Action::CollectHooks => stack.lay(&step.id, &[inputs], Reuse::ByKey, |_| {
+                self.all_unchanged()?;
+                hooks.collect(self.plan)?;
+                self.all_unchanged()
+            }),
             Action::ShellHook { name, place } => {
                 let reuse = match (place, step.phase) {
                     // A tree that hooks make costs minutes; what comes from the host costs little, and may have changed.
@@ -126,9 +138,9 @@ impl<'a> Worker<'a> {
                 };
                 stack.lay(&step.id, &[inputs], reuse, |at| self.built_in(step, name, at))
             }
-            Action::InstallPackages { map, packages, remove } => stack.lay(&step.id, &[inputs], network, |_| {
-                hooks.packages(step, map.as_deref(), packages, *remove)
-            }),
+            Action::InstallPackages { map, packages, remove } => {
+                stack.lay(&step.id, &[inputs], network, |_| hooks.packages(step, map.as_deref(), packages, *remove))
+            }
             Action::SettleRoot => stack.lay(&step.id, &[inputs], Reuse::ByContent, |_| hooks.settle()),
             Action::RestoreNameServers => {
                 stack.lay(&step.id, &[inputs], Reuse::ByKey, |_| hooks.take_back_name_servers())
@@ -147,8 +159,33 @@ impl<'a> Worker<'a> {
 
     /// Carries out a stage that the program does for an element.
     fn built_in(&self, step: &Step, name: &str, at: Place<'_>) -> Result<(), BuildError> {
-        let _ = (step, at);
-        Err(BuildError::system(format!("run the stage {name}"))(std::io::Error::other("unknown")))
+        let hooks = self.hooks()?;
+        let variables = hooks.variables(step.phase)?;
+        let elements: Vec<(String, Utf8PathBuf)> =
+            self.plan.elements.iter().map(|element| (element.name.clone(), element.directory.clone())).collect();
+        let value = |name: &str| variables.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        // Of a tree that hooks make, environment.d says what it is.
+        let system = &self.plan.system;
+        let distribution = value("DISTRO_NAME").unwrap_or(&system.distribution);
+        let release = value("DIB_RELEASE").unwrap_or(&system.release);
+        let hooks_folder = hooks.build().join("hooks");
+        Ok(plumbing::run(
+            name,
+            &plumbing::Site {
+                root: at.root,
+                hooks: &hooks_folder,
+                elements: &elements,
+                variables: &variables,
+                distribution,
+                family: plumbing::family(distribution).unwrap_or(&system.family),
+                release,
+                arch: &self.plan.arch,
+                image_name: &self.plan.name,
+                directory: hooks.directory(),
+                offline: value("DIB_OFFLINE").is_some(),
+                events: self.events,
+            },
+        )?)
     }
 
     /// Refuses elements that are not what was planned any more.

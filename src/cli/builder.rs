@@ -26,5 +26,10 @@ pub struct BuilderArgs {
 
 /// Runs the plan on standard input.
 pub fn run(args: BuilderArgs) -> ExitCode {
-    ExitCode::from(child::main(&Site { work: args.work, store: args.store, reuse: !args.no_reuse, terminal: args.terminal }))
+    ExitCode::from(child::main(&Site {
+        work: args.work,
+        store: args.store,
+        reuse: !args.no_reuse,
+        terminal: args.terminal,
+    }))
 }

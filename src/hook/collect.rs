@@ -29,7 +29,8 @@ pub fn collect(
     for (name, directory) in elements {
         let mut clashes = Vec::new();
         for entry in sorted(directory).map_err(HookError::file("read the element", directory))? {
-            let (file_name, to) = (entry.file_name().unwrap_or_default(), hooks.join(entry.file_name().unwrap_or_default()));
+            let (file_name, to) =
+                (entry.file_name().unwrap_or_default(), hooks.join(entry.file_name().unwrap_or_default()));
             if entry.is_dir() {
                 if !LEFT_OUT.contains(&file_name) {
                     let copied = merge_visible(&entry, &to, &mut clashes);
@@ -191,7 +192,10 @@ mod tests {
         let hooks = root.join("hooks");
         collect(&elements, &root.join("runner"), &hooks, &events).unwrap();
         let read = |path: &str| fs::read_to_string(hooks.join(path)).unwrap();
-        assert_eq!((read("README.rst"), read("static/usr/share/x"), read("static/usr/y")), ("b".into(), "b".into(), "b".into()));
+        assert_eq!(
+            (read("README.rst"), read("static/usr/share/x"), read("static/usr/y")),
+            ("b".into(), "b".into(), "b".into())
+        );
         assert_eq!(fs::metadata(hooks.join("install.d/10-a")).unwrap().permissions().mode() & 0o777, 0o750);
         assert_eq!(fs::read_link(hooks.join("install.d/20-link")).unwrap().to_str(), Some("10-a"));
         assert!(hooks.join("dib-run-parts").is_file());

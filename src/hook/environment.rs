@@ -29,7 +29,12 @@ pub struct Environment {
 const SYSTEM_FOLDERS: [&str; 3] = ["/sbin", "/usr/sbin", "/usr/local/sbin"];
 
 /// What the core exports to hooks of `phase` in `place`, before `environment.d`. `devices` are variables that come with the disk.
-pub fn core(site: &Site<'_>, phase: Phase, place: Place, devices: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub fn core(
+    site: &Site<'_>,
+    phase: Phase,
+    place: Place,
+    devices: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let mut variables = site.plan.environment.clone();
     variables.extend(devices.iter().map(|(name, value)| (name.clone(), value.clone())));
     let mut set = |name: &str, value: &str| {
@@ -133,7 +138,8 @@ fn parse(dumped: &[u8]) -> Option<Environment> {
     let mut parts = dumped.split(|byte| *byte == 0).map(|part| String::from_utf8_lossy(part).into_owned());
     let directory = parts.next().filter(|text| text.starts_with('/'))?.into();
     let umask = u32::from_str_radix(&parts.next()?, 8).ok()?;
-    let variables = parts.filter_map(|part| part.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let variables =
+        parts.filter_map(|part| part.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
     // What belongs to the shell that read the files is no part of what they say.
     let variables = variables.filter(|(name, _)| name != "_" && name != "SHLVL");
     Some(Environment { variables: variables.collect(), directory, umask })
@@ -166,7 +172,10 @@ mod tests {
     use crate::event::Events;
     use crate::plan::ShellPlan;
 
-    fn evaluated(files: &[(&str, &str)], given: &[(&str, &str)]) -> (tempfile::TempDir, Result<Environment, HookError>) {
+    fn evaluated(
+        files: &[(&str, &str)],
+        given: &[(&str, &str)],
+    ) -> (tempfile::TempDir, Result<Environment, HookError>) {
         let temp = tempfile::tempdir().unwrap();
         let build = Utf8Path::from_path(temp.path()).unwrap().canonicalize_utf8().unwrap();
         fs::create_dir_all(build.join("hooks/environment.d")).unwrap();
@@ -192,14 +201,20 @@ mod tests {
         let files = [
             ("100-a", "export ORDER=100"),
             ("20-b.bash", "export ORDER=$ORDER,20; declare -a list=(x y); export SECOND=${list[1]}; return 0; exit 9"),
-            ("3-c", "export ORDER=$ORDER,3; NOT_EXPORTED=1; cd /usr; umask 077; echo printed; f() { echo f; }; export -f f"),
+            (
+                "3-c",
+                "export ORDER=$ORDER,3; NOT_EXPORTED=1; cd /usr; umask 077; echo printed; f() { echo f; }; export -f f",
+            ),
             ("4-bad name", "exit 5"),
         ];
         let (_temp, environment) = evaluated(&files, &[("GIVEN", "line one\nline two")]);
         let environment = environment.unwrap();
         let value = |name: &str| environment.variables.get(name).map(String::as_str);
         assert_eq!(value("ORDER"), Some("100,20,3"));
-        assert_eq!((value("SECOND"), value("NOT_EXPORTED"), value("GIVEN")), (Some("y"), None, Some("line one\nline two")));
+        assert_eq!(
+            (value("SECOND"), value("NOT_EXPORTED"), value("GIVEN")),
+            (Some("y"), None, Some("line one\nline two"))
+        );
         assert_eq!(value("BASH_FUNC_f%%"), Some("() {  echo f\n}"));
         assert_eq!((environment.directory.as_str(), environment.umask), ("/usr", 0o077));
     }

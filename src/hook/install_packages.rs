@@ -36,7 +36,9 @@ pub fn run(
     }
     let mut last = tail(&[output.stdout, output.stderr].concat());
     if output.status == 127 {
-        last.push("no element brought `install-packages`: add the one of the distribution's package manager".to_owned());
+        last.push(
+            "no element brought `install-packages`: add the one of the distribution's package manager".to_owned(),
+        );
     }
     Err(HookError::Packages { words: words.join(" "), status: output.status, tail: last })
 }

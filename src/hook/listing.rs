@@ -22,8 +22,8 @@ const NAMES: &str = "^[0-9A-Za-z_-]+$";
 /// The folder cannot be read, or `names` is no regular expression.
 pub fn hooks(hooks: &Utf8Path, phase: Phase, names: Option<&str>) -> Result<Vec<String>, HookError> {
     let text = names.filter(|text| !text.is_empty()).unwrap_or(NAMES);
-    let names = Regex::new(text)
-        .map_err(|source| HookError::Names { text: text.to_owned(), source: Box::new(source) })?;
+    let names =
+        Regex::new(text).map_err(|source| HookError::Names { text: text.to_owned(), source: Box::new(source) })?;
     let folder = hooks.join(phase.directory());
     if !folder.is_dir() {
         return Ok(Vec::new());

@@ -41,7 +41,11 @@ pub fn run(
     let output = command.run(&site.events)?;
     if output.status != 0 {
         let last = tail(&[output.stdout, output.stderr].concat());
-        return Err(HookError::Status { hook: format!("{}/{name}", phase.directory()), status: output.status, tail: last });
+        return Err(HookError::Status {
+            hook: format!("{}/{name}", phase.directory()),
+            status: output.status,
+            tail: last,
+        });
     }
     site.events.output(transcript::completed(name));
     Ok(begun.elapsed())

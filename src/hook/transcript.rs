@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn the_profile_has_the_columns_that_programs_read() {
-        let lines = profile("pre-install.d", &[("10-b".into(), Duration::from_millis(1250)), ("9-a".into(), Duration::ZERO)]);
+        let lines =
+            profile("pre-install.d", &[("10-b".into(), Duration::from_millis(1250)), ("9-a".into(), Duration::ZERO)]);
         assert_eq!(
             lines,
             [

@@ -14,8 +14,8 @@ use super::inputs::Inputs;
 use super::seen::seen;
 use super::steps::{Stages, steps};
 use super::{
-    Action, DiskParameters, DiskPlan, Output, Phase, Plan, PlanError, PlannedElement, Step, System, VERSION, collection, shell,
-    writer,
+    Action, DiskParameters, DiskPlan, Output, Phase, Plan, PlanError, PlannedElement, Step, System, VERSION,
+    collection, shell, writer,
 };
 use crate::disk;
 use crate::element::packages::{self, PackageFacts, PhasePackages};
@@ -244,8 +244,10 @@ fn disk_plan(
 
 /// The files to make. A build of a RAM disk, or one that asks for no final image, makes no disk.
 fn outputs(request: &Request, elements: &[Element]) -> Result<Vec<Output>, PlanError> {
-    let no_disk = request.kind == Kind::Ramdisk || elements.iter().any(|element| element.name.contains("no-final-image"));
-    let made = |name: &&String| !no_disk || format::find(name).is_ok_and(|format| format.source == format::Source::Tree);
+    let no_disk =
+        request.kind == Kind::Ramdisk || elements.iter().any(|element| element.name.contains("no-final-image"));
+    let made =
+        |name: &&String| !no_disk || format::find(name).is_ok_and(|format| format.source == format::Source::Tree);
     request
         .formats
         .iter()

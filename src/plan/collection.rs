@@ -65,9 +65,13 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(temp.path()).unwrap();
         let one = element(root, "modprobe", &["install.d/80-modprobe-blacklist", "README.rst", "tests/x.rhai"]);
-        let two = element(root, "modprobe-blacklist", &["install.d/80-modprobe-blacklist", "README.rst", "tests/x.rhai"]);
+        let two =
+            element(root, "modprobe-blacklist", &["install.d/80-modprobe-blacklist", "README.rst", "tests/x.rhai"]);
         let error = check(&[one.clone(), two]).unwrap_err().to_string();
-        assert!(error.starts_with("There is a duplicated hook in your elements: install.d/80-modprobe-blacklist"), "{error}");
+        assert!(
+            error.starts_with("There is a duplicated hook in your elements: install.d/80-modprobe-blacklist"),
+            "{error}"
+        );
         assert!(error.contains("modprobe and modprobe-blacklist"), "{error}");
         let other = element(root, "other", &["install.d/81-modprobe-blacklist", "static/usr/x"]);
         let more = element(root, "more", &["static/usr/y", "static/.hidden"]);

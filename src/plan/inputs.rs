@@ -19,7 +19,8 @@ impl Inputs {
     /// Hashes what several steps share.
     pub(super) fn new(plan: &Plan) -> Self {
         let names: Vec<&String> = plan.elements.iter().map(|element| &element.name).collect();
-        let elements: Vec<_> = plan.elements.iter().map(|element| (&element.name, plan.seen.get(&element.name))).collect();
+        let elements: Vec<_> =
+            plan.elements.iter().map(|element| (&element.name, plan.seen.get(&element.name))).collect();
         Self {
             shell: hash(&(plan.shell.as_ref().map(ShellPlan::keyed), elements)),
             // Sizes are not final before the tree is: only identifiers and names reach a step.
@@ -42,9 +43,10 @@ impl Inputs {
             }
             Action::FileSystemTable | Action::BootLoader { .. } => hash(&(&step.action, &self.disk, &plan.arch)),
             // Hooks see each other's files, and all variables.
-            Action::CollectHooks | Action::ShellHook { .. } | Action::BuiltIn { .. } | Action::InstallPackages { .. } => {
-                hash(&(&step.action, step.phase, &self.shell))
-            }
+            Action::CollectHooks
+            | Action::ShellHook { .. }
+            | Action::BuiltIn { .. }
+            | Action::InstallPackages { .. } => hash(&(&step.action, step.phase, &self.shell)),
             // Never kept: they are for this build alone.
             Action::AttachDisk | Action::Break { .. } => String::new(),
             Action::SettleRoot | Action::RestoreNameServers => hash(&(&step.action, &self.shell)),

@@ -52,9 +52,8 @@ const SESSION_PREFIXES: [&str; 5] = ["CARGO", "SSH_", "SUDO_", "TMUX", "XDG_SESS
 impl ShellPlan {
     /// The variables that a key depends on, with what is in the files that they name.
     pub fn keyed(&self) -> BTreeMap<&str, (&str, String)> {
-        let session = |name: &str| {
-            SESSION.contains(&name) || SESSION_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        };
+        let session =
+            |name: &str| SESSION.contains(&name) || SESSION_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         let counted = self.environment.iter().filter(|(name, _)| !session(name));
         counted.map(|(name, value)| (name.as_str(), (value.as_str(), named_file(name, value)))).collect()
     }

@@ -54,7 +54,9 @@ pub(super) fn choose(request: &Request, elements: &[Element]) -> Result<Writer, 
             let text = fs::read(file).map_err(read)?;
             let text = String::from_utf8_lossy(&text);
             if hook.phase == Phase::BlockDevice || wants_a_device(&text) {
-                return Ok(Writer::Loop { because: format!("{}/{}/{}", element.name, hook.phase.directory(), hook.key) });
+                return Ok(Writer::Loop {
+                    because: format!("{}/{}/{}", element.name, hook.phase.directory(), hook.key),
+                });
             }
         }
     }

@@ -26,6 +26,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 pub use error::PlumbingError;
 
+pub use crate::element::pkg_map::family_of as family;
+
 use crate::element::built_in::STAGES;
 use crate::event::Events;
 use crate::sandbox::command::Command;

@@ -204,7 +204,10 @@ mod tests {
         binds[3].root = "/".into();
         let found = find(&binds, Utf8Path::new("/store/build/mnt"));
         assert_eq!(found.len(), 2);
-        assert_eq!((found[0].inside.as_str(), found[0].from.as_deref()), ("var/cache/apt/archives", Some(Utf8Path::new("/"))));
+        assert_eq!(
+            (found[0].inside.as_str(), found[0].from.as_deref()),
+            ("var/cache/apt/archives", Some(Utf8Path::new("/")))
+        );
         assert_eq!((found[1].inside.as_str(), found[1].from.as_deref(), found[1].read_only), ("tmp/x", None, true));
         assert_eq!(table[3].root, "/home/me/.cache/apt x");
     }
