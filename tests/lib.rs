@@ -15,3 +15,5 @@ mod plan;
 mod refusals;
 mod rooms;
 mod support;
+mod tools;
+mod upstream_elements;
