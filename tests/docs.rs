@@ -48,6 +48,13 @@ fn quoted_after<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
 }
 
 #[test]
+fn every_built_in_stage_is_described() {
+    for (name, _) in kiln::element::built_in::STAGES {
+        quotes("docs/elements.md", "stage", &format!("\"{name}\""));
+    }
+}
+
+#[test]
 fn every_key_of_a_manifest_is_described() {
     for manifest in [
         "#{ summary: \"s\", nonsense: 1 }",

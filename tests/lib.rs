@@ -16,3 +16,5 @@ mod refusals;
 mod rooms;
 mod shell_hooks;
 mod support;
+mod tools;
+mod upstream_elements;

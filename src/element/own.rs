@@ -52,9 +52,9 @@ fn every_element_loads_says_what_it_is_for_and_has_a_readme() {
         let element = catalog.load(name).unwrap().unwrap();
         assert!(!element.summary.is_empty(), "{name}");
         assert!(element.directory.join("README.md").is_file(), "{name}");
-        assert!(element.hooks.iter().all(|hook| matches!(hook.kind, HookKind::Script { .. })), "{name}");
+        assert!(element.hooks.iter().all(|hook| !matches!(hook.kind, HookKind::Shell { .. })), "{name}");
     }
-    assert!(catalog.names().count() >= 17);
+    assert!(catalog.names().count() >= 22);
 }
 
 #[test]
@@ -139,10 +139,41 @@ fn the_hooks_of_a_phase_have_the_places_that_they_have_in_dib() {
     super::hooks::sort(&mut hooks);
     let keys =
         |phase| hooks.iter().filter(|hook| hook.phase == phase).map(|hook| hook.key.as_str()).collect::<Vec<_>>();
-    assert_eq!(keys(Phase::PreInstall), ["00-disable-apt-recommends", "04-dib-init-system"]);
-    assert_eq!(keys(Phase::Install), ["10-cloud-init", "10-debian-networking", "80-modprobe-blacklist"]);
+    let expected = ["10-create-pkg-map-dir", "20-manifest-dir", "50-modprobe-blacklist", "99-enable-install-types"];
+    assert_eq!(keys(Phase::ExtraData), expected);
+    assert_eq!(keys(Phase::PreInstall), ["00-disable-apt-recommends", "01-install-bin", "04-dib-init-system"]);
+    let expected = ["10-cloud-init", "10-debian-networking", "20-install-init-scripts", "80-modprobe-blacklist"];
+    assert_eq!(keys(Phase::Install), expected);
     assert_eq!(keys(Phase::Finalise), ["50-bootloader", "99-clear-machine-id", "99-write-dpkg-manifest"]);
     assert_eq!(keys(Phase::Cleanup), ["01-copy-manifests-dir", "99-clean-up-cache"]);
+}
+
+#[test]
+fn every_built_in_stage_has_the_place_that_its_work_has_in_dib() {
+    let catalog = Catalog::new(&[], &folder()).unwrap();
+    let mut found: Vec<String> = Vec::new();
+    for name in catalog.names() {
+        for hook in catalog.load(name).unwrap().unwrap().hooks {
+            if let HookKind::BuiltIn { name } = hook.kind {
+                found.push(format!("{name} {}/{}", hook.phase, hook.key));
+            }
+        }
+    }
+    found.sort();
+    let expected = [
+        "element-manifest extra-data/75-inject-element-manifest",
+        "init-scripts install/20-install-init-scripts",
+        "install-bin pre-install/01-install-bin",
+        "install-static install/10-install-static-files",
+        "install-types extra-data/99-enable-install-types",
+        "manifests cleanup/01-copy-manifests-dir",
+        "modprobe extra-data/50-modprobe-blacklist",
+        "pkg-map extra-data/10-create-pkg-map-dir",
+        "source-repositories extra-data/98-source-repositories",
+        "svc-map extra-data/10-merge-svc-map-files",
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(found.len(), super::built_in::STAGES.len());
 }
 
 #[test]
