@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("disk", &["plan", "sandbox"]),
     ("distro", &["sandbox", "store", "target"]),
     ("format", &["plan", "sandbox"]),
-    ("hook", &["element", "plan", "sandbox"]),
+    ("hook", &["element", "plan", "sandbox", "target"]),
     // Names, package maps and secrets are values.
     ("plumbing", &["element", "sandbox", "target"]),
     ("script", &["plan", "target"]),

@@ -15,6 +15,8 @@ use super::error::BuildError;
 use super::stack::{Place, Stack};
 use crate::hook::breakpoint::{self, Stop};
 use crate::hook::environment::{self, Environment};
+use crate::hook::run::Inside;
+use crate::hook::tool::Tool;
 use crate::hook::{self, HookError, run, transcript};
 use crate::plan::{self, Phase, Plan, Step};
 use crate::sandbox::chroot::Chroot;
@@ -211,6 +213,14 @@ impl<'a> Hooks<'a> {
             self.stop_after_error(Some(&inside.chroot), &environment);
         }
         Ok(result?)
+    }
+
+    /// The image's own tool for packages, and the image while it is used.
+    pub fn tool(&self, step: &Step) -> Result<(Tool, Inside), BuildError> {
+        self.raise(step.phase, plan::Place::Image)?;
+        let inside = run::chroot(&self.site, &step.id, &self.nodes.borrow())?;
+        let environment = self.environment(step.phase, Some(&inside.chroot))?;
+        Ok((Tool::new(&inside.chroot, environment.variables, &self.site.events), inside))
     }
 
     /// Opens a shell for the user.

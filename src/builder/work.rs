@@ -213,16 +213,32 @@ impl<'a> Worker<'a> {
 
     fn script(&self, step: &Step, file: &Utf8Path, function: &str, place: Place<'_>) -> Result<(), BuildError> {
         let element = self.element(step);
-        let call = script::run::Call {
-            element,
-            file: file.to_owned(),
-            function: function.to_owned(),
-            facts: self.facts.clone(),
-        };
+        let facts = self.facts_now(step)?;
+        let call = script::run::Call { element, file: file.to_owned(), function: function.to_owned(), facts };
         self.unchanged(&call.element)?;
-        let tree = Tree::new(place.root, self.packages(place.root)?, self.events.clone())?;
+        // On a tree that hooks made, packages are what the image's own tool makes of them.
+        let (packages, _inside): (Arc<dyn Packages>, _) = match self.hooks {
+            Some(hooks) if self.plan.system.package_manager.is_empty() => {
+                let (tool, inside) = hooks.tool(step)?;
+                (Arc::new(tool), Some(inside))
+            }
+            _ => (self.packages(place.root)?, None),
+        };
+        let tree = Tree::new(place.root, packages, self.events.clone())?;
         script::run::run(&call, Arc::new(tree), self.events).map_err(|failed| BuildError::Script(Box::new(failed)))?;
         self.unchanged(&call.element)
+    }
+
+    /// The facts of the image. Of a tree that hooks make, `environment.d` says what it is.
+    fn facts_now(&self, step: &Step) -> Result<Facts, BuildError> {
+        let mut facts = self.facts.clone();
+        if let Some(hooks) = self.hooks.filter(|_| facts.distribution.is_empty()) {
+            let variables = hooks.variables(step.phase)?;
+            facts.distribution = variables.get("DISTRO_NAME").cloned().unwrap_or_default();
+            facts.family = plumbing::family(&facts.distribution).unwrap_or_default().to_owned();
+            facts.release = variables.get("DIB_RELEASE").cloned().unwrap_or_default();
+        }
+        Ok(facts)
     }
 
     /// Refuses an element that is not what was planned any more: its layer would bear the key of another text.

@@ -12,6 +12,7 @@ pub mod install_packages;
 pub mod listing;
 pub mod name_servers;
 pub mod run;
+pub mod tool;
 pub mod transcript;
 
 use camino::{Utf8Path, Utf8PathBuf};

@@ -46,14 +46,6 @@ pub fn elements(root: &Utf8Path) -> io::Result<Utf8PathBuf> {
     Ok(folder)
 }
 
-/// TEMPORARY
-pub fn shell_library(root: &Utf8Path) -> io::Result<Utf8PathBuf> {
-    let f = root.join("shell");
-    fs::create_dir_all(f.join("bin"))?;
-    fs::write(f.join("dib-run-parts"), "#!/bin/bash\n")?;
-    Ok(f)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
