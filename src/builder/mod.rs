@@ -8,6 +8,7 @@ pub mod child;
 pub mod error;
 mod image;
 mod interrupts;
+mod old_output;
 pub mod parent;
 mod spine;
 mod stack;

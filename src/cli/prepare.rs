@@ -5,6 +5,7 @@ use camino::Utf8PathBuf;
 use super::words::ImageArgs;
 use crate::element::{self, Catalog, ElementError};
 use crate::plan::{self, Plan};
+use crate::request::Request;
 use crate::store::builtin;
 
 /// A plan and where it will be carried out.
@@ -17,12 +18,18 @@ pub struct Prepared {
 
 /// Plans what `args` ask for. The error is complete text.
 pub fn prepare(args: &ImageArgs, colour: bool) -> Result<Prepared, String> {
-    let mut request = args.request()?;
-    let store = args.store()?;
+    plan(args.request()?, args.store()?, colour)
+}
+
+/// Plans `request`, to be carried out with `store`. The error is complete text.
+pub fn plan(mut request: Request, store: Utf8PathBuf, colour: bool) -> Result<Prepared, String> {
     let builtin = builtin::elements(&store)
         .map_err(|error| format!("cannot write to the store at {store}: {error}; name another with --store"))?;
     let block_device = super::checks::block_device_override(&mut request)?;
     let catalog = Catalog::new(&request.search_path, &builtin).map_err(|error| explain(&error, colour))?;
+    let search_path = request.search_path.iter().chain([&builtin]).map(|folder| folder.as_str());
+    // Hooks look for elements where kiln does.
+    request.environment.insert("ELEMENTS_PATH".to_owned(), search_path.collect::<Vec<_>>().join(":"));
     let elements = element::resolve(&request, &catalog).map_err(|error| explain(&error, colour))?;
     let settings = element::settings(&request, &elements).map_err(|error| explain(&error, colour))?;
     let plan = plan::assemble(&request, &elements, &settings, block_device).map_err(|error| error.to_string())?;

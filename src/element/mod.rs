@@ -7,7 +7,9 @@
 pub mod architecture;
 pub mod catalog;
 pub mod error;
+pub mod expansion;
 pub mod hooks;
+pub mod implicit;
 pub mod manifest;
 pub mod model;
 pub mod option;
@@ -24,5 +26,5 @@ pub use error::ElementError;
 pub use hooks::{Hook, HookKind};
 pub use model::{Element, OperatingSystem};
 pub use option::{OptionKind, OptionSpec};
-pub use resolve::resolve;
+pub use resolve::{expand, resolve};
 pub use settings::{Settings, settings};
