@@ -11,6 +11,7 @@ mod ground;
 mod hooks;
 mod image;
 mod interrupts;
+mod old_output;
 pub mod parent;
 mod spine;
 mod stack;

@@ -10,6 +10,7 @@ use std::thread;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::interrupts::Interrupts;
+use super::old_output;
 use crate::event::{Artifact, Event, Events, Failure};
 use crate::format;
 use crate::plan::Plan;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub store: Utf8PathBuf,
     /// Layers of earlier builds may be used, and this build's are kept.
     pub reuse: bool,
+    /// Outputs that exist are renamed, with date and time in their names, instead of being replaced.
+    pub keep_old_outputs: bool,
 }
 
 /// How a build ended.
@@ -81,7 +84,8 @@ fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome,
         Ok((Ended::Well(artifacts), milliseconds)) => {
             // What is not written to disk yet shall not be: syncing an artifact would take it along.
             work.empty();
-            place(&artifacts, work.name(), &interrupts).map(|interrupted| match interrupted {
+            let kept = settings.keep_old_outputs.then_some(events);
+            place(&artifacts, work.name(), &interrupts, kept).map(|interrupted| match interrupted {
                 Some(signal) => Outcome::Interrupted { signal },
                 None => {
                     events.send(Event::Finished { milliseconds });
@@ -195,13 +199,19 @@ impl Told {
 }
 
 /// The paths of an output and of the digest files that it may have.
-fn with_digests(path: &Utf8Path) -> [Utf8PathBuf; 3] {
+pub(super) fn with_digests(path: &Utf8Path) -> [Utf8PathBuf; 3] {
     [path.to_owned(), format!("{path}.md5").into(), format!("{path}.sha256").into()]
 }
 
 /// Makes artifacts and their digest files durable and gives them their names: a reader never sees half an image, nor an image
-/// beside the digests of another. A signal that comes before the first name is given ends it; the signal is the result.
-fn place(artifacts: &[Artifact], build: &str, interrupts: &Interrupts) -> Result<Option<i32>, String> {
+/// beside the digests of another. A signal that comes before the first name is given ends it; the signal is the result. With
+/// `keep`, what bears an artifact's name already gets another one, which is said there.
+fn place(
+    artifacts: &[Artifact],
+    build: &str,
+    interrupts: &Interrupts,
+    keep: Option<&Events>,
+) -> Result<Option<i32>, String> {
     let mut renames = Vec::new();
     for artifact in artifacts {
         if let Some(signal) = interrupts.signal() {
@@ -214,6 +224,11 @@ fn place(artifacts: &[Artifact], build: &str, interrupts: &Interrupts) -> Result
             fs::write(&temporary, text).map_err(|error| format!("cannot write {temporary}: {error}"))?;
             sync(&temporary)?;
             renames.push((temporary, path));
+        }
+    }
+    if let Some(events) = keep {
+        for artifact in artifacts {
+            old_output::keep(artifact, events)?;
         }
     }
     for path in artifacts.iter().flat_map(|artifact| with_digests(&artifact.path)).filter(|path| path.is_file()) {

@@ -30,7 +30,7 @@ pub struct BootArgs {
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Architecture of the image: amd64 or arm64
-    #[arg(short = 'a', long, default_value_t = super::words::host_arch())]
+    #[arg(short = 'a', long, default_value_t = super::meaning::host_arch())]
     arch: String,
 }
 

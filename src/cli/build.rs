@@ -71,14 +71,37 @@ pub fn run(args: BuildArgs) -> ExitCode {
             let _ = screen.handle(&event);
         }
     });
-    let outcome = parent::build(&plan, &Settings { store, reuse: !args.no_cache }, &events);
+    let prepared = Prepared { plan, store };
+    ExitCode::from(status(&carry_out(&Run { prepared, reuse: !args.no_cache, keep_old_outputs: false }, &events)))
+}
+
+/// A build that nothing stands in the way of.
+pub struct Run {
+    /// What happens, and where.
+    pub prepared: Prepared,
+    /// Layers of earlier builds may be used.
+    pub reuse: bool,
+    /// Outputs that exist are renamed first.
+    pub keep_old_outputs: bool,
+}
+
+/// Builds; `events` says how it goes.
+pub fn carry_out(run: &Run, events: &Events) -> Outcome {
+    let Run { prepared: Prepared { plan, store }, reuse, keep_old_outputs } = run;
+    let settings = Settings { store: store.clone(), reuse: *reuse, keep_old_outputs: *keep_old_outputs };
+    let outcome = parent::build(plan, &settings, events);
+    if matches!(outcome, Outcome::Interrupted { .. }) {
+        eprintln!("interrupted; nothing of the build is left, its finished steps are kept for the next one");
+    }
+    outcome
+}
+
+/// The exit status that tells `outcome`.
+pub fn status(outcome: &Outcome) -> u8 {
     match outcome {
-        Outcome::Built => ExitCode::SUCCESS,
-        Outcome::Failed { status } => ExitCode::from(status),
-        Outcome::Interrupted { signal } => {
-            eprintln!("interrupted; nothing of the build is left, its finished steps are kept for the next one");
-            ExitCode::from(u8::try_from(128 + signal).unwrap_or(130))
-        }
+        Outcome::Built => 0,
+        Outcome::Failed { status } => *status,
+        Outcome::Interrupted { signal } => u8::try_from(128 + signal).unwrap_or(130),
     }
 }
 
@@ -98,10 +121,17 @@ fn screen(args: &BuildArgs, log: &Utf8Path, repeat: String) -> io::Result<Screen
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    let options = Options { form, verbosity, colour: super::colour(), log: Some(log.to_owned()), repeat: Some(repeat) };
+    let options = Options {
+        form,
+        verbosity,
+        colour: super::colour(),
+        log: Some(log.to_owned()),
+        repeat: Some(repeat),
+        ..Options::default()
+    };
     let out: Box<dyn Write + Send> = match form {
         Form::Json => Box::new(io::stdout()),
-        Form::Terminal | Form::Lines => Box::new(io::stderr()),
+        Form::Terminal | Form::Lines | Form::Transcript => Box::new(io::stderr()),
     };
     Ok(Screen::new(options, out).with_log(Box::new(file)))
 }
@@ -150,7 +180,8 @@ fn shown(words: &[String]) -> Vec<String> {
     shown
 }
 
-fn quote(word: &str) -> String {
+/// `word` as a shell reads it back.
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

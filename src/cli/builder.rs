@@ -24,6 +24,12 @@ pub struct BuilderArgs {
     terminal: Option<String>,
 }
 
+/// Whether `words` are those that a build starts its other side with. No program of kiln has other words that look so: no command
+/// of DIB's has an option `--work`.
+pub fn is_meant(words: &[String]) -> bool {
+    matches!(words, [verb, rest @ ..] if verb == "builder" && rest.iter().any(|word| word == "--work"))
+}
+
 /// Runs the plan on standard input.
 pub fn run(args: BuilderArgs) -> ExitCode {
     ExitCode::from(child::main(&Site {

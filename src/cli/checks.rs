@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use camino::Utf8Path;
 
-use super::words::host_arch;
+use super::meaning::host_arch;
 use crate::disk;
 use crate::format;
 use crate::plan::{Action, Plan};

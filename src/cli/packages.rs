@@ -11,7 +11,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{prepare, variables, words};
+use super::{meaning, prepare, variables};
 use crate::element::packages::{self, Package, PackageFacts, PhasePackages};
 use crate::element::{self, Element, Settings, pkg_map};
 use crate::event::Events;
@@ -68,23 +68,20 @@ pub fn run(args: &PackagesArgs) -> ExitCode {
 type Phases = BTreeMap<Phase, PhasePackages>;
 
 fn resolve(args: &PackagesArgs) -> Result<Phases, String> {
-    let store = words::store(args.store.as_deref())?;
+    let environment = variables::environment();
+    let store = meaning::store(args.store.as_deref(), &environment)?;
     let builtin = builtin::elements(&store)
         .map_err(|error| format!("cannot write to the store at {store}: {error}; name another with --store"))?;
-    let mut variables = variables::collect();
-    let arch = match (&args.arch, variables.get("ARCH")) {
-        (Some(name), _) => words::arch(name, "-a")?,
-        (None, Some(name)) => words::arch(name, "ARCH")?,
-        (None, None) => words::host_arch(),
-    };
+    let arch = meaning::arch(args.arch.as_deref(), &environment)?;
+    let mut variables = meaning::variables(&environment, &arch);
     variables.insert("ARCH".to_owned(), arch.clone());
     let request = Request {
         elements: args.elements.clone(),
-        search_path: words::search_path(&args.elements_path)?,
+        search_path: meaning::search_path(&args.elements_path, &environment)?,
         arch,
         skip_base: args.skip_base,
         dib_strict: args.dib_strict,
-        environment: variables::environment(),
+        environment,
         variables,
         ..Request::default()
     };

@@ -18,12 +18,18 @@ pub struct Prepared {
 
 /// Plans what `args` ask for. The error is complete text.
 pub fn prepare(args: &ImageArgs, colour: bool) -> Result<Prepared, String> {
-    let mut request = args.request()?;
-    let store = args.store()?;
+    plan(args.request()?, args.store()?, colour)
+}
+
+/// Plans `request`, to be carried out with `store`. The error is complete text.
+pub fn plan(mut request: Request, store: Utf8PathBuf, colour: bool) -> Result<Prepared, String> {
     let builtin = builtin::elements(&store)
         .map_err(|error| format!("cannot write to the store at {store}: {error}; name another with --store"))?;
     let block_device = super::checks::block_device_override(&mut request)?;
     let catalog = catalog(&request, &builtin).map_err(|error| explain(&error, colour))?;
+    let search_path = request.search_path.iter().chain([&builtin]).map(|folder| folder.as_str());
+    // Hooks look for elements where kiln does.
+    request.environment.insert("ELEMENTS_PATH".to_owned(), search_path.collect::<Vec<_>>().join(":"));
     let elements = element::resolve(&request, &catalog).map_err(|error| explain(&error, colour))?;
     warn(&elements);
     let settings = element::settings(&request, &elements).map_err(|error| explain(&error, colour))?;

@@ -1,5 +1,7 @@
 //! Sizes as a person types them on the command line.
 
+use std::collections::BTreeMap;
+
 /// Reads a size: a bare number means GiB, as in DIB; otherwise a unit follows (`512MiB`, `10G`, `10GiB`). Bytes.
 pub fn parse(text: &str) -> Result<u64, String> {
     let text = text.trim();
@@ -21,6 +23,12 @@ pub fn parse(text: &str) -> Result<u64, String> {
         reason = "positive, and disks are below 2^53 bytes"
     )]
     Ok(bytes as u64)
+}
+
+/// The size that `DIB_IMAGE_SIZE` asks for, bytes.
+pub fn variable(variables: &BTreeMap<String, String>) -> Result<Option<u64>, String> {
+    let read = |text: &String| parse(text).map_err(|error| format!("DIB_IMAGE_SIZE is no size: {error}"));
+    variables.get("DIB_IMAGE_SIZE").filter(|text| !text.is_empty()).map(read).transpose()
 }
 
 #[cfg(test)]

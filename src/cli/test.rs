@@ -11,7 +11,7 @@ use std::time::Instant;
 use camino::Utf8PathBuf;
 
 use super::prepare::explain;
-use super::words;
+use super::{meaning, variables};
 use crate::diagnostic::Diagnostic;
 use crate::disk;
 use crate::element::{Catalog, Element};
@@ -59,10 +59,11 @@ pub fn main(args: &TestArgs) -> ExitCode {
 
 /// The elements to test, each with its options' defaults.
 fn find(args: &TestArgs, colour: bool) -> Result<Vec<Tested>, String> {
-    let store = words::store(args.store.as_deref())?;
+    let environment = variables::environment();
+    let store = meaning::store(args.store.as_deref(), &environment)?;
     let builtin =
         builtin::elements(&store).map_err(|error| format!("cannot write to the store at {store}: {error}"))?;
-    let search_path = words::search_path(&args.elements_path)?;
+    let search_path = meaning::search_path(&args.elements_path, &environment)?;
     let catalog = Catalog::new(&search_path, &builtin).map_err(|error| explain(&error, colour))?;
     let named = !args.elements.is_empty();
     let names: Vec<String> = if named { args.elements.clone() } else { catalog.names().map(str::to_owned).collect() };

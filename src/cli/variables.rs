@@ -17,29 +17,34 @@ pub const OTHERS: &[(&str, &str)] = &[
     ("no_proxy", "hosts that are reached without a proxy"),
 ];
 
-/// Every variable of the environment that a request may depend on.
-pub fn collect() -> BTreeMap<String, String> {
-    let mut variables: BTreeMap<String, String> = vars().filter(|(name, _)| name.starts_with("DIB_")).collect();
+/// What a process was started with, name and value.
+pub type Environment = BTreeMap<String, String>;
+
+/// Every variable of `environment` that a request may depend on.
+pub fn collect(environment: &Environment) -> BTreeMap<String, String> {
+    let dib = environment.iter().filter(|(name, _)| name.starts_with("DIB_"));
+    let mut variables: BTreeMap<String, String> = dib.map(|(name, value)| (name.clone(), value.clone())).collect();
     for (name, _) in OTHERS {
         // Proxies come in both spellings; curl and apt read the small one.
-        if let Some(value) = var(name).or_else(|| var(&name.to_uppercase())) {
-            variables.insert((*name).to_owned(), value);
+        if let Some(found) = value(environment, name).or_else(|| value(environment, &name.to_uppercase())) {
+            variables.insert((*name).to_owned(), found.clone());
         }
     }
     variables
 }
 
-/// The whole environment.
-pub fn environment() -> BTreeMap<String, String> {
-    vars().collect()
+/// The value of a variable that is set to more than nothing.
+pub fn value<'a>(environment: &'a Environment, name: &str) -> Option<&'a String> {
+    environment.get(name).filter(|value| !value.is_empty())
 }
 
-fn vars() -> impl Iterator<Item = (String, String)> {
+/// The whole environment of this process.
+pub fn environment() -> Environment {
     // `vars` would panic at a variable that is not UTF-8.
-    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
-/// The value of one variable, when it is set to more than nothing.
+/// The value of one variable of this process, when it is set to more than nothing.
 #[expect(clippy::disallowed_methods, reason = "this is the place that looks at the environment")]
 pub fn var(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())

@@ -2,17 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
-use super::{size, variables};
-use crate::element::architecture;
-use crate::format;
-use crate::request::{Breakpoints, DiskWriter, Kind, Qcow2Compression, Request};
-
-/// Seconds for which what a step fetched from a network is good enough: a failed build goes on where it stopped, the next day's
-/// build asks again.
-pub const MAX_AGE: u64 = 6 * 60 * 60;
+use super::{duration, meaning, size, variables};
+use crate::request::{DiskWriter, Kind, Qcow2Compression, Request};
 
 /// What is to be built.
 #[derive(Args, Debug)]
@@ -59,6 +53,21 @@ pub struct ImageArgs {
     /// Folder of what is kept between builds: packages, finished steps, logs [default: KILN_STORE, else kiln in the user's cache]
     #[arg(long, value_name = "FOLDER")]
     store: Option<Utf8PathBuf>,
+    /// Who writes the disk image: auto (the loop writer when a hook wants block devices), direct, or loop
+    #[arg(long, value_name = "WRITER", default_value = "auto", value_parser = meaning::disk_writer)]
+    disk_writer: DiskWriter,
+    /// Reproduce the defects of diskimage-builder that an image may depend on
+    #[arg(long)]
+    dib_strict: bool,
+    /// How long the result of a step that may use the network is reused: 90s, 30m, 6h, 2d; 0 means never
+    #[arg(long, value_name = "DURATION", default_value = "6h", value_parser = duration::parse)]
+    max_age: u64,
+    /// Run every step that may use the network again, as --max-age 0
+    #[arg(long, conflicts_with = "max_age")]
+    refresh: bool,
+    /// Ask elements to use what they have cached instead of a network, as DIB_OFFLINE=1
+    #[arg(long)]
+    offline: bool,
     /// Elements of the image, one of them an operating system: vm debian-minimal
     #[arg(required = true, value_name = "ELEMENT")]
     elements: Vec<String>,
@@ -74,24 +83,58 @@ enum Codec {
 impl ImageArgs {
     /// What these words and the environment ask for. Paths become absolute.
     pub fn request(&self) -> Result<Request, String> {
-        let mut variables = variables::collect();
-        let here = current_folder()?;
-        let mut formats: Vec<String> = Vec::new();
-        for name in self.formats.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
-            format::find(name).map_err(|error| error.to_string())?;
-            if !formats.iter().any(|known| known == name) {
-                formats.push(name.to_owned());
-            }
+        let mut environment = variables::environment();
+        if self.offline {
+            environment.insert("DIB_OFFLINE".to_owned(), "1".to_owned());
         }
-        if formats.is_empty() {
-            return Err("no format is named; -t takes qcow2, raw, tar or several of them".to_owned());
-        }
-        let output = self.output.clone().or_else(|| variables.get("IMAGE_NAME").map(Utf8PathBuf::from));
-        let output = stem(&output.unwrap_or_else(|| "image".into()), &formats);
-        // A name that ends in `/` or a dot would make a hidden file of that folder.
-        if matches!(output.as_str().rsplit('/').next(), None | Some("" | "." | "..")) {
-            return Err(format!("`{output}` names no file; -o takes the path of the image without its suffix"));
-        }
+        let arch = meaning::arch(self.arch.as_deref(), &environment)?;
+        let variables = meaning::variables(&environment, &arch);
+        let here = meaning::current_folder()?;
+        let formats = meaning::formats(&self.formats)?;
+        let named = self.output.clone().or_else(|| variables.get("IMAGE_NAME").map(Utf8PathBuf::from));
+        let output = meaning::output(&named.unwrap_or_else(|| "image".into()), &formats)?;
+        let packages = self.packages.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        let digests = if self.checksum { "1" } else { variables.get("DIB_CHECKSUM").map_or("0", String::as_str) };
+        Ok(Request {
+            kind: Kind::Disk,
+            elements: self.elements.clone(),
+            search_path: meaning::search_path(&self.elements_path, &environment)?,
+            output: here.join(output),
+            formats,
+            arch,
+            packages: packages.collect(),
+            options: self.element_options()?,
+            image_size: match self.image_size {
+                None => size::variable(&variables)?,
+                given => given,
+            },
+            root_label: self.root_label.clone().or_else(|| variables.get("ROOT_LABEL").cloned()),
+            checksums: meaning::checksums(digests),
+            qcow2_compression: match self.qcow2_compression {
+                _ if self.uncompressed => Qcow2Compression::None,
+                Codec::Zlib => Qcow2Compression::Zlib,
+                Codec::Zstd => Qcow2Compression::Zstd,
+            },
+            skip_base: self.skip_base,
+            seed: self.seed.clone(),
+            source_date_epoch: meaning::source_date_epoch(&variables)?,
+            mkfs_options: Vec::new(),
+            qemu_img_options: None,
+            docker_target: None,
+            keep_old_outputs: false,
+            disk_writer: self.disk_writer,
+            dib_strict: self.dib_strict,
+            directory: here,
+            breakpoints: meaning::breakpoints(&environment)?,
+            environment,
+            arguments: None,
+            max_age: if self.refresh { 0 } else { self.max_age },
+            variables,
+        })
+    }
+
+    /// `--option`, as a map.
+    fn element_options(&self) -> Result<BTreeMap<String, String>, String> {
         let mut options = BTreeMap::new();
         for text in &self.options {
             let (name, value) = text
@@ -100,134 +143,11 @@ impl ImageArgs {
                 .ok_or_else(|| format!("`--option {text}` is not of the form ELEMENT.NAME=VALUE"))?;
             options.insert(name.to_owned(), value.to_owned());
         }
-        let arch = match (&self.arch, variables.get("ARCH")) {
-            (Some(name), _) => arch(name, "-a")?,
-            (None, Some(name)) => arch(name, "ARCH")?,
-            (None, None) => host_arch(),
-        };
-        // Elements read the variable too.
-        variables.entry("ARCH".to_owned()).and_modify(|name| name.clone_from(&arch));
-        let epoch = variables.get("SOURCE_DATE_EPOCH").map(|text| {
-            text.parse().map_err(|_| format!("SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds"))
-        });
-        let packages = self.packages.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        Ok(Request {
-            kind: Kind::Disk,
-            elements: self.elements.clone(),
-            search_path: search_path(&self.elements_path)?,
-            output: here.join(output),
-            formats,
-            arch,
-            packages: packages.collect(),
-            options,
-            image_size: match self.image_size {
-                None => variables
-                    .get("DIB_IMAGE_SIZE")
-                    .map(|text| size::parse(text))
-                    .transpose()
-                    .map_err(|error| format!("DIB_IMAGE_SIZE is no size: {error}"))?,
-                given => given,
-            },
-            root_label: self.root_label.clone().or_else(|| variables.get("ROOT_LABEL").cloned()),
-            checksums: self.checksums(&variables),
-            qcow2_compression: match self.qcow2_compression {
-                _ if self.uncompressed => Qcow2Compression::None,
-                Codec::Zlib => Qcow2Compression::Zlib,
-                Codec::Zstd => Qcow2Compression::Zstd,
-            },
-            skip_base: self.skip_base,
-            seed: self.seed.clone(),
-            source_date_epoch: epoch.transpose()?,
-            mkfs_options: Vec::new(),
-            qemu_img_options: None,
-            docker_target: None,
-            keep_old_outputs: false,
-            disk_writer: DiskWriter::default(),
-            dib_strict: false,
-            directory: here,
-            environment: variables::environment(),
-            arguments: None,
-            breakpoints: Breakpoints::default(),
-            max_age: MAX_AGE,
-            variables,
-        })
-    }
-
-    fn checksums(&self, variables: &BTreeMap<String, String>) -> Vec<String> {
-        let asked = if self.checksum { "1" } else { variables.get("DIB_CHECKSUM").map_or("0", String::as_str) };
-        let all = ["md5", "sha256"];
-        all.into_iter().filter(|name| asked == "1" || asked.contains(name)).map(str::to_owned).collect()
+        Ok(options)
     }
 
     /// The store these words and the environment name.
     pub fn store(&self) -> Result<Utf8PathBuf, String> {
-        store(self.store.as_deref())
-    }
-}
-
-/// The folders that hold elements: those named, then those of `ELEMENTS_PATH`.
-pub fn search_path(named: &[Utf8PathBuf]) -> Result<Vec<Utf8PathBuf>, String> {
-    let here = current_folder()?;
-    let mut path: Vec<Utf8PathBuf> = named.iter().map(|folder| here.join(folder)).collect();
-    if let Some(variable) = variables::var("ELEMENTS_PATH") {
-        path.extend(variable.split(':').map(|folder| here.join(folder)));
-    }
-    Ok(path)
-}
-
-/// The store: what the user names, else `KILN_STORE`, else a folder in the user's cache.
-pub fn store(named: Option<&Utf8Path>) -> Result<Utf8PathBuf, String> {
-    let cache = || variables::var("XDG_CACHE_HOME").map(|cache| Utf8PathBuf::from(cache).join("kiln"));
-    let home = || variables::var("HOME").map(|home| Utf8PathBuf::from(home).join(".cache/kiln"));
-    let named = named.map(Utf8Path::to_owned).or_else(|| variables::var("KILN_STORE").map(Utf8PathBuf::from));
-    let path = named.or_else(cache).or_else(home).unwrap_or_else(|| "/var/cache/kiln".into());
-    Ok(current_folder()?.join(path))
-}
-
-fn current_folder() -> Result<Utf8PathBuf, String> {
-    let folder = std::env::current_dir().map_err(|error| format!("cannot tell the current folder: {error}"))?;
-    Utf8PathBuf::from_path_buf(folder).map_err(|path| format!("the path {} is not UTF-8", path.display()))
-}
-
-/// DIB's rule: with exactly one format, the format's suffix is not part of the name.
-fn stem(output: &Utf8Path, formats: &[String]) -> Utf8PathBuf {
-    match formats {
-        [only] => output.as_str().strip_suffix(&format!(".{only}")).unwrap_or(output.as_str()).into(),
-        _ => output.to_owned(),
-    }
-}
-
-/// An architecture in Debian's spelling, given in that or a kernel's.
-pub fn arch(name: &str, origin: &str) -> Result<String, String> {
-    architecture::debian(name).map(str::to_owned).ok_or_else(|| {
-        format!("{origin} is `{name}`, which is no architecture; there are {}", architecture::KNOWN.join(", "))
-    })
-}
-
-/// This machine's architecture in Debian's spelling.
-pub fn host_arch() -> String {
-    let little = cfg!(target_endian = "little");
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "x86" => "i386",
-        "aarch64" => "arm64",
-        "arm" => "armhf",
-        "powerpc64" if little => "ppc64el",
-        other => architecture::debian(other).unwrap_or(other),
-    }
-    .to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_suffix_is_taken_off_for_one_format_only() {
-        let one = ["qcow2".to_owned()];
-        let two = ["raw".to_owned(), "qcow2".to_owned()];
-        assert_eq!(stem("a/i.qcow2".into(), &one), "a/i");
-        assert_eq!(stem("i.raw".into(), &one), "i.raw");
-        assert_eq!(stem("i.qcow2".into(), &two), "i.qcow2");
+        meaning::store(self.store.as_deref(), &variables::environment())
     }
 }

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Catalog, Element, ElementError};
+use super::{Catalog, Element, ElementError, implicit};
 use crate::request::Request;
 use crate::script::nearest;
 
@@ -19,31 +19,25 @@ use crate::script::nearest;
 /// An element is missing or wrong or not for the architecture, two provide the same thing, or none provides an operating
 /// system.
 pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Vec<Element>, ElementError> {
-    let wanted = wanted(request);
-    let reachable = reachable(&wanted, catalog)?;
-    let (chosen, providers) = settled(&wanted, &reachable);
-    check_missing(&chosen, &reachable, &wanted, &providers, catalog)?;
-    check_provided(&chosen, request, &reachable)?;
+    let elements = expand(&implicit::wanted(request), &request.elements, catalog)?;
+    check_architecture(&elements, &request.arch, catalog)?;
+    Ok(elements)
+}
+
+/// The elements that are `wanted`, and those that they need, in order; nothing comes unasked. Those of `named` must not be
+/// replaced by another one.
+///
+/// # Errors
+/// As [`resolve`], but for architectures.
+pub fn expand(wanted: &[String], named: &[String], catalog: &Catalog) -> Result<Vec<Element>, ElementError> {
+    let reachable = reachable(wanted, catalog)?;
+    let (chosen, providers) = settled(wanted, &reachable);
+    check_missing(&chosen, &reachable, wanted, &providers, catalog)?;
+    check_provided(&chosen, named, &reachable)?;
     if !chosen.iter().any(|name| reachable.get(name).is_some_and(|element| provides(element, "operating-system"))) {
         return Err(ElementError::NoOperatingSystem { candidates: catalog.providers("operating-system") });
     }
-    check_architecture(&chosen, &request.arch, &reachable, catalog)?;
     Ok(ordered(chosen, reachable, &providers))
-}
-
-/// What the user named and what comes without being named.
-fn wanted(request: &Request) -> Vec<String> {
-    let mut wanted = Vec::new();
-    if !request.skip_base {
-        wanted.push("base".to_string());
-    }
-    wanted.extend(request.elements.iter().cloned());
-    let named = |test: fn(&str) -> bool| request.elements.iter().any(|name| test(name));
-    if named(|name| name == "vm") && !named(|name| name.starts_with("block-device")) {
-        let arm = matches!(request.arch.as_str(), "arm64" | "aarch64");
-        wanted.push(if arm { "block-device-efi" } else { "block-device-mbr" }.to_string());
-    }
-    wanted
 }
 
 /// Every element that any dependency leads to. Names that no folder has are left out.
@@ -134,7 +128,7 @@ fn chosen(
 
 fn check_provided(
     chosen: &BTreeSet<String>,
-    request: &Request,
+    named: &[String],
     elements: &BTreeMap<String, Element>,
 ) -> Result<(), ElementError> {
     let mut provided: BTreeMap<&str, &str> = BTreeMap::new();
@@ -151,7 +145,7 @@ fn check_provided(
             }
         }
     }
-    for name in &request.elements {
+    for name in named {
         if let Some(provider) = provided.get(name.as_str())
             && provider != name
         {
@@ -161,13 +155,9 @@ fn check_provided(
     Ok(())
 }
 
-fn check_architecture(
-    chosen: &BTreeSet<String>,
-    arch: &str,
-    elements: &BTreeMap<String, Element>,
-    catalog: &Catalog,
-) -> Result<(), ElementError> {
-    let refused = chosen.iter().filter_map(|name| elements.get(name)).find(|element| !element.supports(arch));
+fn check_architecture(chosen: &[Element], arch: &str, catalog: &Catalog) -> Result<(), ElementError> {
+    // The first by name, whatever the order.
+    let refused = chosen.iter().filter(|element| !element.supports(arch)).min_by_key(|element| &element.name);
     let Some(refused) = refused else { return Ok(()) };
     let mut instead: Vec<String> = refused.provides.iter().flat_map(|what| catalog.providers(what)).collect();
     // One that cannot be read is not worth a word here.

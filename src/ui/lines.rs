@@ -27,7 +27,14 @@ impl Lines {
         Some(format!("{} {text}\n", stamp(elapsed)))
     }
 
-    fn text(&mut self, event: &Event, history: &History, elapsed: Duration, options: &Options) -> Option<String> {
+    /// The same without its time.
+    pub(super) fn text(
+        &mut self,
+        event: &Event,
+        history: &History,
+        elapsed: Duration,
+        options: &Options,
+    ) -> Option<String> {
         let phase = history.phase_name();
         if let Event::Message { level, text } = event {
             return match level {

@@ -12,6 +12,7 @@ mod report;
 pub mod screen;
 mod terminal;
 mod text;
+mod transcript;
 
 use camino::Utf8PathBuf;
 
@@ -40,6 +41,8 @@ pub enum Form {
     Lines,
     /// One JSON object a line, the events themselves.
     Json,
+    /// Everything that is said and printed, a line each, in the manner of diskimage-builder. A log has the same lines.
+    Transcript,
 }
 
 /// How to speak to this user.
@@ -51,6 +54,8 @@ pub struct Options {
     pub verbosity: Verbosity,
     /// Colours are wanted. They never carry meaning alone.
     pub colour: bool,
+    /// Lines of a transcript begin with date and time; those of its log always do.
+    pub stamped: bool,
     /// The log file, named when a build fails.
     pub log: Option<Utf8PathBuf>,
     /// The command line that repeats the build, named when it fails.

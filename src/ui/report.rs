@@ -25,6 +25,10 @@ pub fn failure(failure: &Failure, history: &History, options: &Options) -> Strin
             line(diagnostic.render(options.colour).trim_end().to_owned());
             line(String::new());
         }
+        // A refusal that was rendered already bears its title.
+        None if failure.message.starts_with("error[") || failure.message.starts_with("ERROR") => {
+            line(failure.message.clone());
+        }
         None => line(format!("{} {}", paint("error:", Paint::Error, options.colour), failure.message)),
     }
     for (name, value) in places(failure, history) {

@@ -10,7 +10,7 @@ use indicatif::ProgressDrawTarget;
 use super::history::History;
 use super::lines::Lines;
 use super::terminal::Terminal;
-use super::{Form, Options, Verbosity, json, log, report};
+use super::{Form, Options, Verbosity, json, log, report, transcript};
 use crate::event::Event;
 
 /// Shows a build.
@@ -64,17 +64,39 @@ impl Screen {
     /// As [`Self::handle`].
     pub fn handle_at(&mut self, event: &Event, elapsed: Duration) -> io::Result<()> {
         self.history.add(event);
+        if self.options.form == Form::Transcript {
+            return self.transcribe(event, elapsed);
+        }
         // A full disk under the log must not take the screen away.
         let logged = match &mut self.log {
             Some(writer) => log(writer, elapsed, event),
             None => Ok(()),
         };
         self.show(event, elapsed)?;
-        if matches!(event, Event::Failed(_) | Event::Finished { .. }) {
+        if ends(event) {
             self.out.flush()?;
             if let Some(writer) = &mut self.log {
                 writer.flush()?;
             }
+        }
+        logged
+    }
+
+    /// Writes the lines of a transcript to screen and log.
+    fn transcribe(&mut self, event: &Event, elapsed: Duration) -> io::Result<()> {
+        let lines = transcript::lines(event, &mut self.lines, &self.history, elapsed, &self.options);
+        let (shown, ended) = (transcript::is_shown(event, self.options.verbosity), ends(event));
+        let stamp = transcript::stamp();
+        let write = |out: &mut dyn Write, stamped: bool| -> io::Result<()> {
+            for line in &lines {
+                if stamped { writeln!(out, "{stamp} | {line}")? } else { writeln!(out, "{line}")? }
+            }
+            if ended { out.flush() } else { Ok(()) }
+        };
+        // A full disk under one of the two must not take the other away.
+        let logged = self.log.as_mut().map_or(Ok(()), |log| write(log, true));
+        if shown {
+            write(&mut self.out, self.options.stamped)?;
         }
         logged
     }
@@ -97,6 +119,11 @@ impl Screen {
         };
         self.out.write_all(report.as_bytes())
     }
+}
+
+/// Whether `event` is the last one.
+fn ends(event: &Event) -> bool {
+    matches!(event, Event::Failed(_) | Event::Finished { .. })
 }
 
 #[cfg(test)]
