@@ -14,4 +14,5 @@ mod interruption;
 mod plan;
 mod refusals;
 mod rooms;
+mod shell_library;
 mod support;

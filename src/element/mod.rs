@@ -18,6 +18,7 @@ pub mod pkg_map;
 pub mod resolve;
 pub mod secret;
 pub mod settings;
+pub mod shell_functions;
 
 pub use catalog::Catalog;
 pub use error::ElementError;
