@@ -15,6 +15,7 @@ mod plan;
 mod refusals;
 mod rooms;
 mod shell_hooks;
+mod shell_library;
 mod support;
 mod tools;
 mod upstream_elements;

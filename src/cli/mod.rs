@@ -3,12 +3,14 @@
 //! In: arguments and environment. Out: a [`Request`](crate::request::Request), or one verb carried out; an exit status.
 //! One file a verb. After this room nobody knows which words were spoken. Not here: anything about elements, disks, packages.
 
+mod block_device;
 pub mod boot;
 mod build;
 mod builder;
 mod checks;
 pub mod dib;
 mod duration;
+mod library;
 mod meaning;
 mod packages;
 mod plan;
@@ -46,6 +48,12 @@ enum Verb {
     /// The other side of `build`; started by kiln itself
     #[command(hide = true)]
     Builder(builder::BuilderArgs),
+    /// What dib-block-device answers; for hooks
+    #[command(hide = true)]
+    BlockDevice(block_device::BlockDeviceArgs),
+    /// Where the files that come with kiln are; for the shell library
+    #[command(hide = true)]
+    Library(library::LibraryArgs),
 }
 
 /// Carries out the words this process was started with.
@@ -57,6 +65,8 @@ pub fn main() -> ExitCode {
         Verb::Boot(args) => boot::run(args),
         Verb::Test(args) => test::main(&args),
         Verb::Builder(args) => builder::run(args),
+        Verb::BlockDevice(args) => block_device::run(&args),
+        Verb::Library(args) => library::run(&args),
     }
 }
 

@@ -21,6 +21,7 @@ pub mod pkg_map;
 pub mod resolve;
 pub mod secret;
 pub mod settings;
+pub mod shell_functions;
 pub mod wish;
 
 pub use catalog::Catalog;

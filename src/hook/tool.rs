@@ -48,7 +48,10 @@ impl Tool {
             )),
             status => {
                 let words = words[2..].join(" ");
-                Err(TargetError::new("packages.failed", format!("`install-packages {words}` ended with status {status}")))
+                Err(TargetError::new(
+                    "packages.failed",
+                    format!("`install-packages {words}` ended with status {status}"),
+                ))
             }
         }
     }

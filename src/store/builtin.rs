@@ -1,7 +1,7 @@
-//! kiln's own elements as a folder.
+//! kiln's own elements and its shell library as folders.
 //!
 //! In: the files that were embedded when kiln was built. Out: a folder in the store that holds them, named after their content,
-//! so that two versions of kiln do not disturb each other. Not here: what the files mean (`element/`).
+//! so that two versions of kiln do not disturb each other. Not here: what the files mean (`element/`, `stdlib/shell`).
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -9,26 +9,38 @@ use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-include!(concat!(env!("OUT_DIR"), "/elements.rs"));
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 /// The folder of kiln's own elements below the store at `root`, made when it is not there.
 ///
 /// # Errors
 /// When the store cannot be written.
 pub fn elements(root: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    unpacked(ELEMENTS, &root.join("elements"))
+}
+
+/// The folder that shell hooks know as `$_LIB`, below the store at `root`, made when it is not there.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn shell_library(root: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    unpacked(SHELL, &root.join("shell"))
+}
+
+/// A folder in `parent` that holds `files`, each given by path, mode and content.
+fn unpacked(files: &[(&str, u32, &[u8])], parent: &Utf8Path) -> io::Result<Utf8PathBuf> {
     let mut hasher = blake3::Hasher::new();
-    for (name, mode, content) in FILES {
+    for (name, mode, content) in files {
         hasher.update(name.as_bytes()).update(&mode.to_le_bytes()).update(&(content.len() as u64).to_le_bytes());
         hasher.update(content);
     }
-    let parent = root.join("elements");
     let folder = parent.join(&hasher.finalize().to_hex()[..16]);
     if folder.is_dir() {
         return Ok(folder);
     }
-    fs::create_dir_all(&parent)?;
-    let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(&parent)?;
-    for (name, mode, content) in FILES {
+    fs::create_dir_all(parent)?;
+    let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(parent)?;
+    for (name, mode, content) in files {
         let path = unfinished.path().join(name);
         if let Some(above) = path.parent() {
             fs::create_dir_all(above)?;
@@ -58,5 +70,20 @@ mod tests {
         assert_eq!(elements(root).unwrap(), folder);
         assert!(folder.join("vm/element.rhai").is_file());
         assert_eq!(fs::read_dir(root.join("elements")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_shell_library_has_its_files_with_their_modes() {
+        let store = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(store.path()).unwrap();
+        let folder = shell_library(root).unwrap();
+        assert_eq!(shell_library(root).unwrap(), folder);
+        let mode = |name: &str| fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777;
+        for program in ["dib-run-parts", "disk-image-create", "bin/sudo", "python/python", "element-info.py"] {
+            assert_eq!(mode(program), 0o755, "{program}");
+        }
+        for sourced in ["die", "common-functions", "python/diskimage_builder/__init__.py"] {
+            assert_eq!(mode(sourced), 0o644, "{sourced}");
+        }
     }
 }
