@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
-use super::words;
+use super::{meaning, variables};
 use crate::store::builtin;
 
 /// Words of `kiln library`.
@@ -45,7 +45,7 @@ pub fn run(args: &LibraryArgs) -> ExitCode {
 
 fn answer(args: &LibraryArgs) -> Result<String, String> {
     let folder = |unpack: fn(&Utf8Path) -> std::io::Result<Utf8PathBuf>| {
-        let store = words::store(args.store.as_deref())?;
+        let store = meaning::store(args.store.as_deref(), &variables::environment())?;
         unpack(&store)
             .map(Utf8PathBuf::into_string)
             .map_err(|error| format!("cannot write to the store at {store}: {error}; name another with --store"))

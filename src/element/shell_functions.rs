@@ -3,7 +3,7 @@
 //! In: the elements with their folders, and the shell library's own text. Out: variables in the form in which bash hands
 //! functions to its children. Pure. Not here: the list of elements as text, and starting hooks.
 
-use camino::Utf8PathBuf;
+use super::expansion::{self, Entry};
 
 /// Functions of the shell library that hooks find without sourcing a file: name and the text that defines it.
 const LIBRARY: &[(&str, &str)] =
@@ -11,14 +11,12 @@ const LIBRARY: &[(&str, &str)] =
 
 /// Names and values of the environment variables that carry `die`, `_ps4` and `get_image_element_array`, which prints
 /// `[NAME]=FOLDER ` for each of `elements`, to be read as `eval "declare -A folders=($(get_image_element_array))"`.
-pub fn exported_functions(elements: &[(String, Utf8PathBuf)]) -> Vec<(String, String)> {
+pub fn exported_functions(elements: &[Entry<'_>]) -> Vec<(String, String)> {
     let mut functions: Vec<_> = LIBRARY
         .iter()
         .filter_map(|(name, text)| Some((variable(name), format!("() {{\n{}}}", body(text, name)?))))
         .collect();
-    let list: String = elements.iter().map(|(name, folder)| format!("[{name}]={} ", word(folder.as_str()))).collect();
-    let list = quoted(&list);
-    functions.push((variable("get_image_element_array"), format!("() {{\n    printf '%s\\n' {list}\n}}")));
+    functions.push((variable("get_image_element_array"), expansion::function(elements)));
     functions
 }
 
@@ -34,16 +32,6 @@ fn body<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     Some(&rest[..=body.len()])
 }
 
-/// `text` as one word of shell; as it is where it needs no quotes, since some hooks read it without a shell.
-fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { quoted(text) }
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,17 +42,7 @@ mod tests {
         let names: Vec<_> = functions.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["BASH_FUNC_die%%", "BASH_FUNC__ps4%%", "BASH_FUNC_get_image_element_array%%"]);
         for (name, value) in &functions {
-            assert!(value.starts_with("() {\n    ") && value.ends_with("\n}"), "{name}: {value}");
+            assert!(value.starts_with("() {") && value.ends_with("\n}"), "{name}: {value}");
         }
-    }
-
-    #[test]
-    fn folders_are_quoted_only_where_they_must() {
-        let elements = [("base".into(), "/e/base".into()), ("odd".into(), "/it's here/odd".into())];
-        let functions = exported_functions(&elements);
-        let (_, value) = functions.last().unwrap();
-        assert!(value.contains("[base]=/e/base [odd]="), "{value}");
-        assert_eq!(word("/e/base"), "/e/base");
-        assert_eq!(word("/it's"), r"'/it'\''s'");
     }
 }

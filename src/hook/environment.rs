@@ -51,7 +51,7 @@ pub fn core(
     if place == Place::Host && matches!(phase, Phase::Root | Phase::Cleanup) {
         set("TARGET_ROOT", site.tree().as_str());
     }
-    variables.entry("DIB_PYTHON_EXEC".to_owned()).or_insert_with(|| site.library.join("python3").into_string());
+    variables.entry("DIB_PYTHON_EXEC".to_owned()).or_insert_with(|| site.library.join("python/python").into_string());
     match place {
         Place::Host => {
             let given = variables.get("PATH").filter(|path| !path.is_empty()).map_or(PATH, String::as_str);

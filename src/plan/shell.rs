@@ -10,7 +10,8 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::layout::Layout;
-use crate::element::{Element, HookKind, Settings};
+use crate::element::shell_functions::exported_functions;
+use crate::element::{Element, HookKind, Settings, expansion};
 use crate::request::{Breakpoints, Request};
 
 /// What shell hooks see.
@@ -125,9 +126,11 @@ pub(super) fn plan(
     set("DIB_ROOT_FSTYPE", kind);
     set("DIB_BOOT_LABEL", label("/boot"));
     set("DIB_MOUNTPOINTS", points.collect::<Vec<_>>().join("|"));
-    let pairs: Vec<(String, Utf8PathBuf)> =
-        elements.iter().map(|element| (element.name.clone(), element.directory.clone())).collect();
-    set("IMAGE_ELEMENT", pairs.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" "));
+    let entries = expansion::entries(elements);
+    set("IMAGE_ELEMENT", expansion::names(&entries));
+    set("IMAGE_ELEMENT_YAML", expansion::yaml(&entries));
+    // bash hands functions on in variables of such names. In the image they are there too: under DIB `sudo` loses them.
+    environment.extend(exported_functions(&entries));
     ShellPlan {
         environment,
         directory: request.directory.clone(),

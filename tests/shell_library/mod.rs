@@ -99,7 +99,12 @@ fn host_hooks_inherit_functions() {
          echo \"${#all[@]} ${all[odd]}\"\nPS4='+ $(_ps4):   '; set -x\n: traced\nset +x\nfalse || die bye\n",
         0o755,
     );
-    let output = hook(&script, &library).envs(exported_functions(&elements)).output().unwrap();
+    let output = hook(&script, &library)
+        .envs(exported_functions(
+            &elements.iter().map(|(name, folder)| (name.as_str(), folder.as_path())).collect::<Vec<_>>(),
+        ))
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert_eq!(stdout(&output), "2 /it's \"$HOME\" here/odd\nbye\n");
     assert!(stderr(&output).contains("+ install.d/10-x:main:8:   : traced\n"), "{}", stderr(&output));
