@@ -17,3 +17,4 @@ mod rooms;
 mod support;
 mod tools;
 mod upstream_elements;
+mod upstream_plumbing;
