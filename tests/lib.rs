@@ -19,3 +19,4 @@ mod shell_library;
 mod support;
 mod tools;
 mod upstream_elements;
+mod upstream_plumbing;

@@ -89,3 +89,24 @@ pub fn approve(program: &str, words: &[&str]) -> String {
     assert!(output.status.success(), "{program} {words:?} does not approve ({}):\n{said}", output.status);
     said
 }
+
+/// The elements of diskimage-builder 3.43.0, unmodified: installed once from PyPI, into a folder that stays between runs.
+/// `KILN_TEST_DIB` names a folder that has `diskimage_builder` already.
+pub fn upstream_elements() -> PathBuf {
+    static ONCE: Mutex<()> = Mutex::new(());
+    let _turn = ONCE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let folder = match std::env::var_os("KILN_TEST_DIB") {
+        Some(folder) => PathBuf::from(folder),
+        None => scratch().join("diskimage-builder-3.43.0"),
+    };
+    let elements = folder.join("diskimage_builder/elements");
+    if !elements.is_dir() {
+        // Its dependencies are not needed: nothing of it runs but tools that want PyYAML.
+        let unfinished = tempfile::tempdir_in(scratch()).unwrap();
+        let to = unfinished.path().to_str().unwrap();
+        let wanted = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"];
+        approve("python3", &[&wanted[..], &["--target", to, "diskimage-builder==3.43.0"]].concat());
+        fs::rename(unfinished.path(), &folder).unwrap();
+    }
+    elements
+}

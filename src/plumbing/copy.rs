@@ -65,14 +65,12 @@ pub fn one(
     let attributes = attributes(metadata, keep);
     if kind.is_dir() {
         let there = tree.stat(&tree.resolve(at, true)?)?;
-        return Ok(match there.map(|stat| stat.kind) {
-            Some(FileKind::Directory) if keep == Keep::Mode => (),
-            Some(FileKind::Directory) | None => tree.make_dir(at, attributes)?,
-            Some(_) => {
-                tree.remove(at)?;
-                tree.make_dir(at, attributes)?;
-            }
-        });
+        match there.map(|stat| stat.kind) {
+            Some(FileKind::Directory) if keep == Keep::Mode => return Ok(()),
+            Some(FileKind::Directory) | None => {}
+            Some(_) => tree.remove(at)?,
+        }
+        return Ok(tree.make_dir(at, attributes)?);
     }
     if !kind.is_file() {
         events.warn(format!("{path} is a device, socket or pipe, which is not copied into the image"));

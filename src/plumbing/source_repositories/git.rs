@@ -136,9 +136,10 @@ fn update_cache(site: &Site<'_>, source: &Source, cached: &Utf8Path) -> Result<(
     }
     site.events.output(format!("Updating cache of {location} in {cached} with ref {reference}"));
     let base = ["fetch", "-q", "--prune", "--update-head-ok", "--", location];
-    // A reference may be outside of heads and tags. That of a commit is not one that a server need give out.
+    // A reference may be outside of heads and tags; a server may give out a commit that no head leads to, or refuse to. The
+    // branch that this makes of a commit's id keeps it in the cache, as in DIB.
     let one = format!("+{reference}:{reference}");
-    let direct = !every && !is_id && git_in(site, cached, &[&base[..], &[&one]].concat()).run(site.events)?.status == 0;
+    let direct = !every && git_in(site, cached, &[&base[..], &[&one]].concat()).run(site.events)?.status == 0;
     if !direct {
         persistent(site, &git_in(site, cached, &[&base[..], &ALL_HEADS].concat()), || ())?;
     }
