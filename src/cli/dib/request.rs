@@ -223,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn a_docker_image_needs_a_name() {
+        if format::find("docker").is_err() {
+            // This kiln does not write any.
+            assert!(refused("-t docker e", &[]).contains("unknown format `docker`"));
+            return;
+        }
+        assert!(refused("-t docker e", &[]).starts_with("Please set --docker-target"));
+        assert_eq!(asked("-t docker --docker-target a:b e", &[]).docker_target.as_deref(), Some("a:b"));
+    }
+
+    #[test]
     fn wrong_words_are_refused() {
         assert!(refused("", &[]).starts_with("ERROR: At least one distribution root element must be specified"));
         assert!(refused("-t qcow e", &[]).contains("did you mean `qcow2`"));
