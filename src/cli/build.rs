@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
-use super::prepare::{Prepared, prepare};
+use super::dib::environment;
+use super::prepare::{self, Prepared};
 use super::words::ImageArgs;
 use super::{checks, variables};
 use crate::builder::parent::{self, Outcome, Settings};
@@ -49,15 +50,12 @@ enum LogFormat {
 
 /// Builds an image.
 pub fn run(args: BuildArgs) -> ExitCode {
-    let prepared = prepare(&args.image, super::colour()).and_then(|prepared| {
-        checks::check(&prepared.plan, &prepared.store)?;
-        Ok(prepared)
-    });
-    let Prepared { plan, store } = match prepared {
+    let prepared = match prepared(&args) {
         Ok(prepared) => prepared,
         Err(message) => return super::refuse(&message),
     };
-    let log = args.logfile.clone().unwrap_or_else(|| log_path(&store, &plan.name));
+    let (plan, store) = (&prepared.plan, &prepared.store);
+    let log = args.logfile.clone().unwrap_or_else(|| log_path(store, &plan.name));
     let repeat = command_line(&plan.variables);
     let screen = match screen(&args, &log, repeat) {
         Ok(screen) => Mutex::new(screen),
@@ -71,8 +69,17 @@ pub fn run(args: BuildArgs) -> ExitCode {
             let _ = screen.handle(&event);
         }
     });
-    let prepared = Prepared { plan, store };
     ExitCode::from(status(&carry_out(&Run { prepared, reuse: !args.no_cache, keep_old_outputs: false }, &events)))
+}
+
+/// Everything up to the slow part.
+fn prepared(args: &BuildArgs) -> Result<Prepared, String> {
+    let request = args.image.request()?;
+    let (environment, here) = (request.environment.clone(), request.directory.clone());
+    let prepared = prepare::plan(request, args.image.store()?, super::colour())?;
+    checks::check(&prepared.plan, &prepared.store)?;
+    environment::make_folders(&environment, &here)?;
+    Ok(prepared)
 }
 
 /// A build that nothing stands in the way of.

@@ -33,6 +33,11 @@ pub fn collect(environment: &Environment) -> BTreeMap<String, String> {
     variables
 }
 
+/// Whether a request may depend on the variable `name`.
+pub fn is_known(name: &str) -> bool {
+    name.starts_with("DIB_") || OTHERS.iter().any(|(known, _)| *known == name)
+}
+
 /// The value of a variable that is set to more than nothing.
 pub fn value<'a>(environment: &'a Environment, name: &str) -> Option<&'a String> {
     environment.get(name).filter(|value| !value.is_empty())

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
+use super::dib::{Options, environment};
+use super::variables::Environment;
 use super::{duration, meaning, size, variables};
 use crate::request::{DiskWriter, Kind, Qcow2Compression, Request};
 
@@ -84,9 +86,6 @@ impl ImageArgs {
     /// What these words and the environment ask for. Paths become absolute.
     pub fn request(&self) -> Result<Request, String> {
         let mut environment = variables::environment();
-        if self.offline {
-            environment.insert("DIB_OFFLINE".to_owned(), "1".to_owned());
-        }
         let arch = meaning::arch(self.arch.as_deref(), &environment)?;
         let variables = meaning::variables(&environment, &arch);
         let here = meaning::current_folder()?;
@@ -94,6 +93,11 @@ impl ImageArgs {
         let named = self.output.clone().or_else(|| variables.get("IMAGE_NAME").map(Utf8PathBuf::from));
         let output = meaning::output(&named.unwrap_or_else(|| "image".into()), &formats)?;
         let packages = self.packages.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        let image_size = match self.image_size {
+            None => size::variable(&variables)?,
+            given => given,
+        };
+        self.complete(&output, image_size, &mut environment);
         let digests = if self.checksum { "1" } else { variables.get("DIB_CHECKSUM").map_or("0", String::as_str) };
         Ok(Request {
             kind: Kind::Disk,
@@ -104,10 +108,7 @@ impl ImageArgs {
             arch,
             packages: packages.collect(),
             options: self.element_options()?,
-            image_size: match self.image_size {
-                None => size::variable(&variables)?,
-                given => given,
-            },
+            image_size,
             root_label: self.root_label.clone().or_else(|| variables.get("ROOT_LABEL").cloned()),
             checksums: meaning::checksums(digests),
             qcow2_compression: match self.qcow2_compression {
@@ -131,6 +132,20 @@ impl ImageArgs {
             max_age: if self.refresh { 0 } else { self.max_age },
             variables,
         })
+    }
+
+    /// Shell hooks see the same environment whichever dialect was spoken.
+    fn complete(&self, name: &Utf8Path, image_size: Option<u64>, environment: &mut Environment) {
+        let spoken = Options {
+            arch: self.arch.clone(),
+            uncompressed: self.uncompressed,
+            skip_base: self.skip_base,
+            checksum: self.checksum,
+            offline: self.offline,
+            root_label: self.root_label.clone(),
+            ..Options::default()
+        };
+        environment::complete(&spoken, Kind::Disk, name, image_size, environment);
     }
 
     /// `--option`, as a map.

@@ -13,7 +13,7 @@ use super::options::{Options, Wish};
 use super::{environment, help, options, request};
 use crate::builder::parent::Outcome;
 use crate::cli::build::{self, Run};
-use crate::cli::variables::{Environment, value};
+use crate::cli::variables::{self, Environment, value};
 use crate::cli::{checks, meaning, prepare};
 use crate::element::implicit;
 use crate::event::{Event, Events, Failure};
@@ -101,7 +101,9 @@ fn prepared(call: Call<'_>, options: &Options, here: &Utf8Path, events: &Events)
     if options.clear {
         let (kept, dropped) = environment::clear(&environment);
         environment = kept;
-        events.info(format!("environment cleared of {}", dropped.join(" ")));
+        let known = dropped.iter().filter(|name| variables::is_known(name)).cloned().collect::<Vec<_>>();
+        let known = if known.is_empty() { String::new() } else { format!(", among them {}", known.join(" ")) };
+        events.info(format!("environment cleared of {} variables{known}", dropped.len()));
     }
     if environment.get("MKFS_OPTS").is_some_and(|text| !text.is_empty()) && options.mkfs_options.is_none() {
         events.warn("MKFS_OPTS does not count, as in diskimage-builder; use --mkfs-options");

@@ -47,6 +47,9 @@ const fn key(name: &'static str, option: &'static str, expected: Expected, help:
 const ARCHITECTURES: &[&str] =
     &["aarch64", "amd64", "arm64", "armhf", "powerpc", "ppc64", "ppc64el", "ppc64le", "s390x", "x86_64"];
 
+/// Spellings of YAML 1.1 beside `true` and `false`.
+const FLAGS: [(&str, bool); 4] = [("yes", true), ("on", true), ("no", false), ("off", false)];
+
 /// Every key, in the order of the words that they become.
 pub const KEYS: [Key; 26] = [
     key("imagename", "-o", Expected::Text, "path of the image"),
@@ -249,6 +252,10 @@ fn field(key: &Key, value: &Value) -> Result<Field, String> {
             pairs.iter().map(pair).collect::<Result<_, String>>().map(Field::Map)
         }
         (Expected::Flag, Value::Bool(flag)) => Ok(Field::Flag(*flag)),
+        (Expected::Flag, Value::String(text)) => {
+            let known = FLAGS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+            known.map(|(_, flag)| Field::Flag(*flag)).ok_or_else(whole)
+        }
         (Expected::Positive, value) => {
             integer(value).filter(|number| *number >= 1).map(Field::Number).ok_or_else(whole)
         }
@@ -355,7 +362,7 @@ mod tests {
             (json!({"image-size": 0}), "image-size is 0, a number; it must be a whole number from 1 on"),
             (json!({"image-size": "3"}), "image-size is `3`; it must be a whole number"),
             (json!({"debug-trace": 3}), "debug-trace is 3, a number; it must be 0, 1 or 2"),
-            (json!({"checksum": "yes"}), "checksum is `yes`; it must be true or false"),
+            (json!({"checksum": "maybe"}), "checksum is `maybe`; it must be true or false"),
             (json!({"packages": null}), "packages is empty; it must be a list of texts"),
             (json!({"install-type": "git"}), "it must be one of source, package"),
             (json!(["a"]), "is a list, not a map"),

@@ -6,7 +6,7 @@
 mod create;
 mod definition;
 mod element_info;
-mod environment;
+pub(super) mod environment;
 mod getopt;
 mod help;
 mod options;
@@ -16,6 +16,7 @@ mod yaml;
 use std::process::ExitCode;
 
 use create::Call;
+pub(super) use options::Options;
 
 use super::{builder, variables};
 use crate::request::Kind;

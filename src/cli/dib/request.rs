@@ -199,6 +199,27 @@ mod tests {
         assert_eq!(asked("e", &[("IMAGE_TYPE", "raw")]).formats, ["qcow2"]);
     }
 
+    #[derive(clap::Parser)]
+    struct KilnWords {
+        #[command(flatten)]
+        image: crate::cli::words::ImageArgs,
+    }
+
+    #[test]
+    fn both_dialects_ask_for_the_same() {
+        let text = "-o x -t raw,qcow2 -a amd64 -p a,b -p c -u -n --checksum --image-size 2 --root-label r --disk-writer loop \
+                    --dib-strict --max-age 1h --offline vm debian";
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        let kiln = <KilnWords as clap::Parser>::try_parse_from([&["kiln".to_owned()], words.as_slice()].concat());
+        let kiln = kiln.unwrap_or_else(|error| panic!("{error}")).image.request().unwrap();
+        let Ok(Wish::Image(options)) = read(&words, false) else { panic!("{words:?}") };
+        let here = meaning::current_folder().unwrap();
+        let mut dib = request(&options, Kind::Disk, &words, crate::cli::variables::environment(), &here).unwrap();
+        // What only DIB does.
+        (dib.arguments, dib.keep_old_outputs) = (None, false);
+        assert_eq!(serde_json::to_value(dib).unwrap(), serde_json::to_value(kiln).unwrap());
+    }
+
     #[test]
     fn a_suffix_is_stripped_for_exactly_one_type() {
         assert_eq!(asked("-o i.qcow2 -t qcow2 e", &[]).output, "/here/i");
@@ -220,6 +241,17 @@ mod tests {
             ("1", "1")
         );
         assert!(!asked("e", &[("RAMDISK_ELEMENT", "mine")]).variables.contains_key("RAMDISK_ELEMENT"));
+    }
+
+    #[test]
+    fn a_docker_image_needs_a_name() {
+        if format::find("docker").is_err() {
+            // This kiln does not write any.
+            assert!(refused("-t docker e", &[]).contains("unknown format `docker`"));
+            return;
+        }
+        assert!(refused("-t docker e", &[]).starts_with("Please set --docker-target"));
+        assert_eq!(asked("-t docker --docker-target a:b e", &[]).docker_target.as_deref(), Some("a:b"));
     }
 
     #[test]

@@ -131,7 +131,8 @@ fn entries(file: &str) -> Result<Vec<Definition>, Vec<String>> {
 }
 
 fn parse(text: &str, file: &str) -> Result<Vec<Definition>, Vec<String>> {
-    let options = || serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
+    // A package may be called `y`: what a flag may be spelt like is up to `definition`.
+    let options = || serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins, strict_booleans: true };
     let broken = |error: serde_saphyr::Error| vec![format!("{file}: {error}")];
     let whole: Value = serde_saphyr::from_str_with_options(text, options()).map_err(broken)?;
     if !whole.is_array() {

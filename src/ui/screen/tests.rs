@@ -210,3 +210,51 @@ fn colour_only_decorates_words_that_are_there_without_it() {
         assert!(!plain.contains('\x1b'));
     }
 }
+
+fn transcript(verbosity: Verbosity, events: &[Event]) -> (String, String) {
+    show(Options { form: Form::Transcript, verbosity, ..Options::default() }, events)
+}
+
+#[test]
+fn a_transcript_shows_all_that_is_said_and_printed_and_its_log_has_the_same_lines_with_stamps() {
+    let (screen, log) = transcript(Verbosity::Normal, &success());
+    insta::assert_snapshot!(screen, @r"
+    install: begins, 2 steps
+    install: vim: install packages
+    install: vim: install packages: from the store
+    install: ssh: keys
+    generating keys
+    WARNING: no keys given
+    install: done in 7.0 s
+    Image file out/i.qcow2 created...
+    built in 1 min 05 s
+    Build completed successfully
+    ");
+    let pattern = regex::Regex::new(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \| ").unwrap();
+    let unstamped: Vec<_> = log.lines().map(|line| pattern.replace(line, "").into_owned()).collect();
+    assert_eq!(unstamped, screen.lines().collect::<Vec<_>>());
+    assert!(log.lines().all(|line| pattern.is_match(line)), "{log}");
+    let stamped = Options { form: Form::Transcript, stamped: true, ..Options::default() };
+    assert!(show(stamped, &success()).0.lines().all(|line| pattern.is_match(line)));
+}
+
+#[test]
+fn a_quiet_transcript_shows_failures_only_and_its_log_has_all() {
+    let (screen, log) = transcript(Verbosity::Quiet, &success());
+    assert_eq!(screen, "");
+    assert!(log.contains("generating keys") && log.contains("ssh: keys") && log.contains("successfully"), "{log}");
+    let mut events = failure();
+    if let Some(Event::Failed(failure)) = events.last_mut() {
+        failure.diagnostic = None;
+        failure.exit_status = 3;
+    }
+    let (screen, _) = transcript(Verbosity::Quiet, &events);
+    insta::assert_snapshot!(screen, @r"
+    error: cannot read the key file /etc/keys
+      element  ssh
+      step     install/50-ssh (ssh: keys)
+      phase    install
+    help: create it, or set ssh.keys
+    exit status 3
+    ");
+}
