@@ -61,7 +61,8 @@ impl Image<'_> {
 
     /// Writes every output.
     pub fn write_formats(&self, raw: Option<Utf8PathBuf>) -> Result<Vec<Artifact>, BuildError> {
-        let inputs = format::Inputs { raw, tree: self.tree.to_owned(), build: self.build().to_owned() };
+        let inputs =
+            format::Inputs { raw, tree: self.tree.to_owned(), parts: Vec::new(), build: self.build().to_owned() };
         let time = self.plan.source_date_epoch;
         Ok(format::write(&inputs, &self.plan.outputs, &self.plan.checksums, time, self.events)?)
     }

@@ -20,7 +20,7 @@ pub struct ImageArgs {
     /// Path of the image; each format adds its suffix [default: IMAGE_NAME, else image]
     #[arg(short = 'o', long = "output", value_name = "NAME")]
     output: Option<Utf8PathBuf>,
-    /// Formats, separated by commas: qcow2, raw, tar
+    /// Formats, separated by commas: qcow2, raw, tar, tgz, squashfs, vhd, vmdk, …
     #[arg(short = 't', long = "types", value_name = "FORMATS", value_delimiter = ',', default_value = "qcow2")]
     formats: Vec<String>,
     /// Architecture of the image: amd64, arm64 … [default: ARCH, else this machine's]
@@ -84,7 +84,7 @@ impl ImageArgs {
             }
         }
         if formats.is_empty() {
-            return Err("no format is named; -t takes qcow2, raw, tar or several of them".to_owned());
+            return Err("no format is named; -t takes qcow2, raw, tar and others, separated by commas".to_owned());
         }
         let output = self.output.clone().or_else(|| variables.get("IMAGE_NAME").map(Utf8PathBuf::from));
         let output = stem(&output.unwrap_or_else(|| "image".into()), &formats);
