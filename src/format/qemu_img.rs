@@ -85,11 +85,11 @@ pub fn check(format: &'static str, options: &str) -> Result<(), FormatError> {
     }
 }
 
-/// The names behind `Supported formats:` in qemu-img's help.
+/// The names behind `Supported formats:` (`Supported image formats:` since QEMU 10) in qemu-img's help, which ends with `See`.
 fn formats(help: &str) -> Vec<String> {
-    let list = help.split_once("Supported formats:").map_or("", |(_, rest)| rest);
-    let list = list.split("\n\n").next().unwrap_or_default();
-    list.split_whitespace().map(str::to_owned).collect()
+    let list = help.split_once("Supported ").and_then(|(_, rest)| rest.split_once("formats:"));
+    let words = list.map_or("", |(_, rest)| rest).split_whitespace();
+    words.take_while(|word| *word != "See").map(str::to_owned).collect()
 }
 
 fn join(left: &str, right: &str) -> String {
@@ -110,9 +110,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_ends_with_its_paragraph() {
+    fn the_list_of_old_and_new_versions_is_read() {
         let help = "usage\n\nSupported formats:\n  qcow2 raw\n  vpc\n\nSee <https://qemu.org> for more.\n";
         assert_eq!(formats(help), ["qcow2", "raw", "vpc"]);
+        let newer = "usage\n\nSupported image formats:\n\n  qcow2 raw\n\nSee <https://qemu.org> for more.\n";
+        assert_eq!(formats(newer), ["qcow2", "raw"]);
         assert!(formats("nothing").is_empty());
     }
 
