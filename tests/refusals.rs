@@ -62,7 +62,7 @@ fn two_elements_that_provide_the_same_thing_are_refused() {
 
 #[test]
 fn an_unknown_format_is_refused_with_the_known_ones() {
-    says(&Sandbox::new(), &["build", "-t", "qcow", "vm", "debian-minimal"], &["qcow", "qcow2"]);
+    says(&Sandbox::new(), &["build", "-t", "qcow3", "vm", "debian-minimal"], &["qcow3", "qcow2"]);
 }
 
 #[test]

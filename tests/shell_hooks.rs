@@ -119,7 +119,7 @@ fn variables_are_those_of_dib_in_each_phase() {
     let workshop = Workshop::new();
     let dump = |to: &str| format!("#!/bin/bash\nenv -0 | sort -z | tr '\\0' '\\n' > \"$TMP_MOUNT_PATH/etc/{to}\"\n");
     let inside = "#!/bin/bash\nenv > /etc/inside\ntouch /tmp/in_target.d/x 2>/dev/null && touch /etc/writable\n\
-                  ls /tmp/in_target.d > /etc/seen\ndie hello || echo \"die $?\" > /etc/die\n";
+                  ls /tmp/in_target.d > /etc/seen\n(false || die hello) || echo \"die $?\" > /etc/die\n";
     workshop.element(
         "a",
         &[

@@ -43,13 +43,18 @@ impl Ground {
         finished.unmount().map_err(BuildError::system("unmount the finished tree"))?;
         hooks.attach(variables(&attached, &raw), nodes(&attached));
         write_state(&attached, &raw, hooks.build())?;
-        hooks.raise_for_good()?;
+        hooks.stay();
         Ok(Self { attached, _build: build, tree, files, raw })
     }
 
     /// The tree: the mounted disk.
     pub fn tree(&self) -> &Utf8Path {
         &self.tree
+    }
+
+    /// Folders of the tree that are file systems of the image.
+    pub fn parts(&self) -> Vec<Utf8PathBuf> {
+        self.attached.parts()
     }
 
     /// For what steps make beside the tree.

@@ -39,6 +39,8 @@ pub struct Hooks<'a> {
     times: RefCell<Vec<(String, Duration)>>,
     /// The tree is the attached disk: what is mounted in it stays until the end.
     lasting: Cell<bool>,
+    /// The kernel's file systems are mounted in that tree.
+    raised: Cell<bool>,
 }
 
 /// The note, beside a layer, of the mounts that stood when its step was done.
@@ -56,6 +58,7 @@ impl<'a> Hooks<'a> {
             nodes: RefCell::default(),
             times: RefCell::default(),
             lasting: Cell::new(false),
+            raised: Cell::new(false),
         }
     }
 
@@ -86,16 +89,23 @@ impl<'a> Hooks<'a> {
         self.carried.borrow_mut().clear();
     }
 
-    /// Mounts in the tree what hooks expect there, once for all hooks to come: from now on the tree is the attached disk.
-    pub fn raise_for_good(&self) -> Result<(), BuildError> {
-        self.raise(Phase::PreFinalise, plan::Place::Host)?;
+    /// From now on the tree is the attached disk, mounted for all hooks to come.
+    pub fn stay(&self) {
+        self.raised.set(false);
         self.lasting.set(true);
+    }
+
+    fn raise_kernel_file_systems(&self) -> Result<(), BuildError> {
+        let mounted = mount_table::kernel_file_systems(&self.site.tree());
+        mounted.map_err(BuildError::system("mount the kernel's file systems in the tree"))?;
+        self.raised.set(true);
         Ok(())
     }
 
-    /// Takes away what [`Self::raise_for_good`] mounted.
+    /// Takes the kernel's file systems out of the tree.
     pub fn lower(&self) -> Result<(), BuildError> {
         let failed = BuildError::system("unmount the kernel's file systems in the tree");
+        self.raised.set(false);
         mount_table::clear_kernel_file_systems(&self.site.tree()).map_err(failed)
     }
 
@@ -276,12 +286,17 @@ impl<'a> Hooks<'a> {
     /// Mounts in the step's tree what hooks of `phase` expect there.
     fn raise(&self, phase: Phase, place: plan::Place) -> Result<(), BuildError> {
         if self.lasting.get() {
-            return Ok(());
+            // On the attached disk mounts of hooks stay; the kernel's go while a hook has its own in the image.
+            let (want, have) = (place == plan::Place::Host, self.raised.get());
+            return match (want, have) {
+                (true, false) => self.raise_kernel_file_systems(),
+                (false, true) => self.lower(),
+                _ => Ok(()),
+            };
         }
         let tree = self.site.tree();
         if place == plan::Place::Host && phase > Phase::Root {
-            let mounted = mount_table::kernel_file_systems(&tree);
-            mounted.map_err(BuildError::system("mount the kernel's file systems in the tree"))?;
+            self.raise_kernel_file_systems()?;
         }
         for mounted in &*self.carried.borrow() {
             mount_table::again(mounted, &tree)

@@ -82,22 +82,29 @@ impl Image<'_> {
 
     /// Writes every output.
     pub fn write_formats(&self, tree: &Utf8Path, raw: Option<&Raw>) -> Result<Vec<Artifact>, BuildError> {
-        self.write(&self.plan.outputs, tree, raw)
+        self.write(&self.plan.outputs, tree, raw, Vec::new())
     }
 
-    /// Writes the outputs that are made from `source`.
+    /// Writes the outputs that are made from `source`; `parts` are folders of the tree that are file systems of the image.
     pub fn write_formats_of(
         &self,
         source: Source,
         tree: &Utf8Path,
         raw: Option<&Raw>,
+        parts: Vec<Utf8PathBuf>,
     ) -> Result<Vec<Artifact>, BuildError> {
-        self.write(&self.outputs(source)?, tree, raw)
+        self.write(&self.outputs(source)?, tree, raw, parts)
     }
 
-    fn write(&self, outputs: &[Output], tree: &Utf8Path, raw: Option<&Raw>) -> Result<Vec<Artifact>, BuildError> {
+    fn write(
+        &self,
+        outputs: &[Output],
+        tree: &Utf8Path,
+        raw: Option<&Raw>,
+        parts: Vec<Utf8PathBuf>,
+    ) -> Result<Vec<Artifact>, BuildError> {
         let raw = raw.map(|raw| raw.file.clone());
-        let inputs = format::Inputs { raw, tree: tree.to_owned(), build: self.build().to_owned() };
+        let inputs = format::Inputs { raw, tree: tree.to_owned(), parts, build: self.build().to_owned() };
         let time = self.plan.source_date_epoch;
         Ok(format::write(&inputs, outputs, &self.plan.checksums, time, self.events)?)
     }

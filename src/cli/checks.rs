@@ -11,7 +11,7 @@ use camino::Utf8Path;
 use super::meaning::host_arch;
 use crate::disk;
 use crate::format;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Writer};
 use crate::request::Request;
 use crate::sandbox::command::PATH;
 use crate::sandbox::host;
@@ -33,6 +33,7 @@ pub fn check(plan: &Plan, store: &Utf8Path) -> Result<(), String> {
     }
     format::check_outputs(&plan.outputs).map_err(|error| error.to_string())?;
     tools(plan)?;
+    block_devices(plan)?;
     holds_layers(store)?;
     room(store, STORE_ROOM, "the build", "name another store with --store, or free some")?;
     for output in &plan.outputs {
@@ -43,6 +44,13 @@ pub fn check(plan: &Plan, store: &Utf8Path) -> Result<(), String> {
         return Err("kiln builds as root for now: run it as root (nothing is mounted on the host)".to_owned());
     }
     Ok(())
+}
+
+/// Refuses a disk that has to be attached and mounted and that this kernel cannot mount.
+fn block_devices(plan: &Plan) -> Result<(), String> {
+    let Writer::Loop { because } = &plan.writer else { return Ok(()) };
+    let layout = plan.provisional_layout().map_err(|error| error.to_string())?;
+    disk::loopback::check(&layout).map_err(|error| format!("{because} wants the image as a block device: {error}"))
 }
 
 /// Refuses a store on a file system upon which no overlay can lie: every build needs one, also without the cache.

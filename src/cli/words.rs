@@ -16,7 +16,7 @@ pub struct ImageArgs {
     /// Path of the image; each format adds its suffix [default: IMAGE_NAME, else image]
     #[arg(short = 'o', long = "output", value_name = "NAME")]
     output: Option<Utf8PathBuf>,
-    /// Formats, separated by commas: qcow2, raw, tar
+    /// Formats, separated by commas: qcow2, raw, tar, tgz, squashfs, vhd, vmdk, …
     #[arg(short = 't', long = "types", value_name = "FORMATS", value_delimiter = ',', default_value = "qcow2")]
     formats: Vec<String>,
     /// Architecture of the image: amd64, arm64 … [default: ARCH, else this machine's]

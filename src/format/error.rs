@@ -5,6 +5,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::NAMES;
+use crate::sandbox::command::CommandError;
 
 /// A format name that kiln does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,10 +51,74 @@ pub enum FormatError {
         name: String,
     },
     /// The format is made from a raw image and there is none.
-    #[error("cannot write {format} without a disk image; ask for a disk layout, or for tar")]
+    #[error(
+        "cannot write {format} without a disk image; ask for a disk layout, or for a format that needs none, such as tar"
+    )]
     NoRawImage {
         /// The format.
         format: &'static str,
+    },
+    /// A program that writes the format is missing.
+    #[error(
+        "cannot write {format}: `{program}` is missing on this machine; install it with: apt-get install {package}"
+    )]
+    NoProgram {
+        /// The format.
+        format: &'static str,
+        /// The program.
+        program: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// The compressor that was named is missing.
+    #[error(
+        "cannot write tgz: there is no program `{program}`, which DIB_GZIP_BIN names; unset it, kiln compresses by itself"
+    )]
+    NoCompressor {
+        /// The program.
+        program: String,
+    },
+    /// The program that writes the format failed.
+    #[error("cannot write {format}: {source}")]
+    Tool {
+        /// The format.
+        format: &'static str,
+        /// How.
+        source: CommandError,
+    },
+    /// The host's qemu-img was built without the format.
+    #[error("this machine's qemu-img has no format `{format}`; it has {known}")]
+    NotInQemu {
+        /// The format.
+        format: &'static str,
+        /// What it has.
+        known: String,
+    },
+    /// qemu-img does not take the options.
+    #[error("qemu-img makes no {format} with the options `{options}` (--qemu-img-options): {source}")]
+    QemuOptions {
+        /// The format.
+        format: &'static str,
+        /// The options.
+        options: String,
+        /// What it says.
+        source: CommandError,
+    },
+    /// No image's name, or one that no client takes.
+    #[error(
+        "docker: `{target}` names no image; give repository and tag in small letters with --docker-target, as in example/image:1.0"
+    )]
+    NoTarget {
+        /// The name.
+        target: String,
+    },
+    /// The manifest for an ACI makes no sense.
+    #[error("{path}, which ACI_MANIFEST names, is not JSON: {reason}")]
+    Manifest {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// The kernel refused something.
     #[error("cannot {doing} {path}: {source}")]

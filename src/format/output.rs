@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::unistd::{AccessFlags, access};
 
-use super::FormatError;
+use super::{FormatError, host};
 use crate::plan::Output;
-use crate::sandbox::host;
+use crate::sandbox;
 
-/// Fails when an output's format is unknown, its folder is missing or not writable, its path is a folder, or two outputs
+/// Fails when an output's format is unknown or needs what this machine has not, its folder is missing or not writable, its path is a folder, or two outputs
 /// share a path.
 pub fn check_outputs(outputs: &[Output]) -> Result<(), FormatError> {
     let mut seen = BTreeSet::new();
@@ -28,6 +28,7 @@ pub fn check_outputs(outputs: &[Output]) -> Result<(), FormatError> {
         if access(folder.as_std_path(), AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
             return Err(FormatError::NotWritable { path: path.clone(), folder });
         }
+        host::check(output)?;
         if !seen.insert(path) {
             return Err(FormatError::Twice { path: path.clone() });
         }
@@ -39,7 +40,7 @@ pub fn check_outputs(outputs: &[Output]) -> Result<(), FormatError> {
 /// be made in an existing folder.
 pub fn free_space(path: &Utf8Path) -> Result<u64, FormatError> {
     let existing = if path.exists() { path.to_owned() } else { folder(path) };
-    host::free_space(&existing).map_err(FormatError::io("find the free space of", &existing))
+    sandbox::host::free_space(&existing).map_err(FormatError::io("find the free space of", &existing))
 }
 
 fn folder(path: &Utf8Path) -> Utf8PathBuf {
@@ -54,7 +55,12 @@ mod tests {
     use super::*;
 
     fn output(path: &Utf8Path) -> Output {
-        Output { format: "raw".into(), path: path.to_owned(), qcow2_compression: Default::default() }
+        Output {
+            format: "raw".into(),
+            path: path.to_owned(),
+            qcow2_compression: Default::default(),
+            options: String::new(),
+        }
     }
 
     #[test]

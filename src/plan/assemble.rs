@@ -255,9 +255,26 @@ fn outputs(request: &Request, elements: &[Element]) -> Result<Vec<Output>, PlanE
         .map(|name| {
             let format = format::find(name)?;
             let path = Utf8PathBuf::from(format!("{}.{}", request.output, format.suffix));
-            Ok(Output { format: name.clone(), path, qcow2_compression: request.qcow2_compression })
+            let options = output_options(request, format.name);
+            Ok(Output { format: name.clone(), path, qcow2_compression: request.qcow2_compression, options })
         })
         .collect()
+}
+
+/// What `format` takes from the request beside a path.
+fn output_options(request: &Request, format: &str) -> String {
+    let variable = |name| request.variables.get(name).or_else(|| request.environment.get(name)).cloned();
+    let options = match format {
+        "tgz" => variable("DIB_GZIP_BIN"),
+        "aci" => {
+            let path = variable("ACI_MANIFEST").filter(|path| !path.is_empty());
+            path.map(|path| request.directory.join(path).into_string())
+        }
+        "docker" => request.docker_target.clone(),
+        "raw" | "tar" | "squashfs" | "vhd" => None,
+        _ => request.qemu_img_options.clone(),
+    };
+    options.unwrap_or_default()
 }
 
 /// Equal requests get equal identifiers, wherever their files go.

@@ -13,16 +13,18 @@ pub(super) struct Inputs {
     disk: String,
     facts: String,
     shell: String,
+    seen: String,
 }
 
 impl Inputs {
     /// Hashes what several steps share.
     pub(super) fn new(plan: &Plan) -> Self {
         let names: Vec<&String> = plan.elements.iter().map(|element| &element.name).collect();
-        let elements: Vec<_> =
-            plan.elements.iter().map(|element| (&element.name, plan.seen.get(&element.name))).collect();
+        let seen: Vec<_> = plan.elements.iter().map(|element| (&element.name, plan.seen.get(&element.name))).collect();
+        let seen = hash(&seen);
         Self {
-            shell: hash(&(plan.shell.as_ref().map(ShellPlan::keyed), elements)),
+            shell: hash(&(plan.shell.as_ref().map(ShellPlan::keyed), &seen)),
+            seen,
             // Sizes are not final before the tree is: only identifiers and names reach a step.
             disk: hash(&(&plan.seed, &plan.disk)),
             facts: hash(&(&plan.name, &plan.arch, &plan.system, &plan.variables, names)),
@@ -42,14 +44,14 @@ impl Inputs {
                 hash(&(file.file_name(), function, seen, grants, &self.facts, &self.disk))
             }
             Action::FileSystemTable | Action::BootLoader { .. } => hash(&(&step.action, &self.disk, &plan.arch)),
+            Action::CollectHooks => hash(&(&step.action, &self.seen)),
             // Hooks see each other's files, and all variables.
-            Action::CollectHooks
-            | Action::ShellHook { .. }
-            | Action::BuiltIn { .. }
-            | Action::InstallPackages { .. } => hash(&(&step.action, step.phase, &self.shell)),
+            Action::ShellHook { .. } | Action::InstallPackages { .. } => hash(&(&step.action, step.phase, &self.shell)),
+            Action::BuiltIn { .. } => hash(&(&step.action, step.phase, &self.seen, &self.facts)),
+            Action::SettleRoot => hash(&(&step.action, plan.shell.as_ref().map(|shell| &shell.install_type))),
             // Never kept: they are for this build alone.
             Action::AttachDisk | Action::Break { .. } => String::new(),
-            Action::SettleRoot | Action::RestoreNameServers => hash(&(&step.action, &self.shell)),
+            Action::RestoreNameServers => hash(&step.action),
             Action::RemovePackages { .. } | Action::Initramfs | Action::Tidy => hash(&step.action),
         }
     }

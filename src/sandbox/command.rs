@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{PipeReader, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,8 @@ pub struct Command {
     argv: Vec<String>,
     env: BTreeMap<String, String>,
     stdin: Vec<u8>,
+    /// Read instead of `stdin`; taken when the command starts, so that the writer notices its end.
+    pipe: Option<Arc<Mutex<Option<PipeReader>>>>,
     directory: Option<Utf8PathBuf>,
     timeout: Option<Duration>,
     quiet: bool,
@@ -106,6 +110,7 @@ impl Command {
             argv: argv.into_iter().map(Into::into).collect(),
             env: env.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
             stdin: Vec::new(),
+            pipe: None,
             directory: None,
             timeout: None,
             quiet: false,
@@ -141,6 +146,12 @@ impl Command {
     /// Gives it something to read.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
+        self
+    }
+
+    /// Lets it read from `pipe`, which somebody else fills. It can be run once.
+    pub fn stdin_pipe(mut self, pipe: PipeReader) -> Self {
+        self.pipe = Some(Arc::new(Mutex::new(Some(pipe))));
         self
     }
 
@@ -210,7 +221,7 @@ impl Command {
         let setup = setup.clone();
         let mut expression = duct::cmd(program, argv)
             .full_env(&self.env)
-            .stdin_file(in_memory(&self.stdin).map_err(&start)?)
+            .stdin_file(self.input().map_err(&start)?)
             .stdout_file(out_write)
             .stderr_file(err_write)
             .unchecked()
@@ -253,6 +264,11 @@ impl Command {
             tail = last_lines(&output.stdout);
         }
         Err(CommandError::Status { command: self.line(), status: output.status, tail })
+    }
+
+    fn input(&self) -> std::io::Result<OwnedFd> {
+        let pipe = self.pipe.as_ref().and_then(|pipe| pipe.lock().ok()?.take());
+        pipe.map_or_else(|| in_memory(&self.stdin).map(OwnedFd::from), |pipe| Ok(pipe.into()))
     }
 
     fn wait(&self, handle: &duct::Handle) -> Result<i32, CommandError> {

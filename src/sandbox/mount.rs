@@ -11,6 +11,8 @@ use std::thread;
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use rustix::fs::CWD;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 /// Runs `work` while `tree` shows only its own file system (no mounts below it) and the folders `hidden` (paths in it, parents
 /// first) appear empty, with owner, mode and time unchanged.
@@ -34,5 +36,27 @@ pub fn seeing_only<T: Send>(tree: &Utf8Path, hidden: &[Utf8PathBuf], work: impl 
         Ok(work())
     };
     // The namespace belongs to one thread, so the rest of the process keeps its own view.
+    thread::scope(|scope| scope.spawn(private).join().unwrap_or_else(|_| Err(io::Error::other("the work panicked"))))
+}
+
+/// Runs `work` while `tree` shows its own file system and those mounted at the folders `parts` (paths in it, parents first), and
+/// no other mount.
+///
+/// # Errors
+/// When a mount namespace or a mount is refused.
+pub fn seeing_parts<T: Send>(tree: &Utf8Path, parts: &[Utf8PathBuf], work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let private = || {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let all = || std::iter::once(tree).chain(parts.iter().map(Utf8PathBuf::as_path));
+        // All of them before the first covers the rest.
+        let copies = all().map(|at| open_tree(CWD, at.as_std_path(), flags)).collect::<rustix::io::Result<Vec<_>>>()?;
+        for (at, copy) in all().zip(copies) {
+            move_mount(copy, "", CWD, at.as_std_path(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        }
+        Ok(work())
+    };
     thread::scope(|scope| scope.spawn(private).join().unwrap_or_else(|_| Err(io::Error::other("the work panicked"))))
 }

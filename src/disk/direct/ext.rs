@@ -65,6 +65,11 @@ fn arguments(job: &Job<'_>) -> Vec<String> {
         }
     }
     let mut argv: Vec<String> = ["mke2fs", "-q", "-F", "-t", &filesystem.kind].map(str::to_owned).into();
+    // mke2fs sees a file, and the kernel mounts no file system whose blocks are smaller than the disk's sectors.
+    let sector = job.layout.disk(&filesystem.disk).map_or(512, |disk| disk.sector_size);
+    if sector > 1024 && !options.iter().any(|word| word.starts_with("-b")) {
+        argv.extend(["-b".into(), sector.to_string()]);
+    }
     argv.extend(options);
     argv.extend(["-L".into(), filesystem.label.clone(), "-U".into(), uuid, "-E".into(), extended.join(",")]);
     if let Some(content) = job.content() {

@@ -126,6 +126,12 @@ impl Attached {
         Ok(())
     }
 
+    /// The folders at which file systems of the image are mounted, without its root: what `format::Inputs::parts` wants.
+    pub fn parts(&self) -> Vec<Utf8PathBuf> {
+        let paths = self.mounts.iter().map(|mount| mount.mounted.path().to_owned());
+        paths.filter(|path| *path != self.at).collect()
+    }
+
     /// Unmounts and detaches everything; the image files then hold what the hooks left. What others mounted below the folder is
     /// taken away first. `time` (seconds since the epoch) replaces every later time. Making files durable is the caller's.
     ///

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -16,7 +17,7 @@ fn apart(work: impl FnOnce(&Fixture) + Send) {
     let fixture = Fixture::new();
     let layout = fixture.layout(config::DEFAULT);
     if let Err(error) = check(&layout) {
-        eprintln!("skipped: {error}");
+        writeln!(std::io::stderr(), "skipped: {error}").unwrap();
         return;
     }
     assert!(host::is_root());
@@ -109,6 +110,7 @@ fn hooks_see_devices_by_name_and_what_they_write_is_in_the_image() {
         );
         assert_eq!(attached.device("root").unwrap(), format!("{device}p3"));
         assert_eq!(attached.device("mkfs_root"), None);
+        assert_eq!(attached.parts(), [fixture.path("mnt/boot/efi")]);
         // Tools that look for the device of a folder find the partition, and FAT on it.
         let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
         assert!(mounts.contains(&format!("/mnt/boot/efi rw,relatime - tmpfs {device}p1 ")), "{mounts}");

@@ -7,7 +7,10 @@ use camino::Utf8PathBuf;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use super::*;
-use crate::sandbox::command::Command;
+
+fn write(tree: &Utf8Path, to: &Utf8Path, time: Option<i64>, events: &Events) -> Result<(), FormatError> {
+    super::write(&Shape { tree, parts: &[], top: ".", time, last: None }, to, events)
+}
 
 struct Tree {
     _directory: tempfile::TempDir,
@@ -135,4 +138,64 @@ fn what_is_mounted_on_the_tree_is_left_out_and_its_folder_stays() {
     holder.kill().unwrap();
     result.unwrap();
     assert_eq!(run(&["tar", "-tf", to.as_str()]), "./\n./proc/\n./z\n");
+}
+
+#[test]
+fn parts_of_the_image_are_in_and_binds_of_the_same_file_system_are_not() {
+    if !is_root() {
+        return;
+    }
+    let made = tree();
+    let tree = &made.tree;
+    for folder in ["cache", "boot/efi", "b"] {
+        std::fs::create_dir_all(tree.join(folder)).unwrap();
+    }
+    let host = made.root.join("host");
+    std::fs::create_dir(&host).unwrap();
+    std::fs::write(host.join("of-the-host"), "").unwrap();
+    std::fs::write(tree.join("b/first"), "").unwrap();
+    std::fs::hard_link(tree.join("b/first"), tree.join("b/second")).unwrap();
+    symlink("./b/first", tree.join("link")).unwrap();
+    let manifest = made.root.join("given.json");
+    std::fs::write(&manifest, "{}").unwrap();
+    let to = made.root.join("t.tar");
+    let parts = [tree.join("boot/efi")];
+    let shape = Shape { tree, parts: &parts, top: "rootfs", time: None, last: Some((&manifest, "manifest")) };
+    crate::sandbox::mount::seeing_only(&made.root, &[], || {
+        run(&["mount", "--bind", host.as_str(), tree.join("cache").as_str()]);
+        run(&["mount", "-t", "tmpfs", "none", tree.join("boot/efi").as_str()]);
+        std::fs::create_dir(tree.join("boot/efi/lost+found")).unwrap();
+        std::fs::write(tree.join("boot/efi/grub"), "").unwrap();
+        super::write(&shape, &to, &Events::none()).unwrap();
+    })
+    .unwrap();
+    let listed = run(&["tar", "-tvf", to.as_str()]);
+    let names: Vec<_> =
+        listed.lines().map(|line| line.split_whitespace().skip(5).collect::<Vec<_>>().join(" ")).collect();
+    let expected = [
+        "rootfs/",
+        "rootfs/b/",
+        "rootfs/b/first",
+        "rootfs/b/second link to rootfs/b/first",
+        "rootfs/boot/",
+        "rootfs/boot/efi/",
+        "rootfs/boot/efi/grub",
+        "rootfs/cache/",
+        "rootfs/link -> ./b/first",
+        "manifest",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_command_that_does_not_read_is_the_reason_told() {
+    let made = tree();
+    std::fs::write(made.tree.join("large"), vec![1; 4 << 20]).unwrap();
+    let shape = Shape { tree: &made.tree, parts: &[], top: ".", time: None, last: None };
+    let run = |words: &[&str]| pipe(&shape, Command::new(words.iter().copied()).quiet(), "tgz", &Events::none());
+    let error = run(&["sh", "-c", "echo no such target >&2; exit 3"]).unwrap_err().to_string();
+    assert!(error.contains("ended with status 3") && error.contains("no such target"), "{error}");
+    let error = run(&["kiln-no-such-program"]).unwrap_err().to_string();
+    assert!(error.contains("cannot start `kiln-no-such-program`"), "{error}");
+    assert!(String::from_utf8(run(&["tar", "-t"]).unwrap().stdout).unwrap().contains("./large"));
 }

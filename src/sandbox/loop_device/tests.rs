@@ -1,4 +1,4 @@
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt};
 
 use nix::mount::{MsFlags, mount};
@@ -11,7 +11,7 @@ use crate::sandbox::{host, init, isolation};
 /// Runs `work` in a mount namespace of its own, unless this machine has no loop devices for us.
 fn apart(work: impl FnOnce() + Send) {
     if !host::is_root() || !Utf8Path::new(CONTROL).exists() {
-        eprintln!("skipped: needs root and {CONTROL}");
+        writeln!(io::stderr(), "skipped: needs root and {CONTROL}").unwrap();
         return;
     }
     std::thread::scope(|scope| {
@@ -136,7 +136,7 @@ fn holds_a_mounted_partition() {
     std::fs::create_dir(&at).unwrap();
     mount(Some(node.as_std_path()), &at, Some("ext2"), MsFlags::empty(), None::<&str>).unwrap();
     std::fs::write(at.join("file"), "text").unwrap();
-    println!("holding {image} {}", device.name);
+    writeln!(io::stdout(), "holding {image} {}", device.name).unwrap();
     std::thread::sleep(Duration::from_secs(600));
 }
 
