@@ -91,7 +91,9 @@ pub fn evaluate(
     if files.is_empty() {
         return Ok(Environment { variables, directory, umask: 0o022 });
     }
-    let seen = seen_hooks(site, place).join(phase.directory()).join("../environment.d");
+    // By way of the phase's folder, as DIB's transcript has it; a phase of stages only has no folder.
+    let way = if site.hooks().join(phase.directory()).is_dir() { phase.directory() + "/.." } else { String::new() };
+    let seen = seen_hooks(site, place).join(way).join("environment.d");
     let mut words = vec!["/bin/bash".to_owned(), "-c".to_owned(), EVALUATE.to_owned(), "dib-run-parts".to_owned()];
     words.extend(files.iter().map(|name| seen.join(name).into_string()));
     let mut command = Command::new(words).environment(variables).directory(&directory).quiet();
