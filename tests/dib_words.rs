@@ -216,7 +216,7 @@ fn mistakes_are_found_before_the_slow_part() {
         assert_eq!(status(&output), 1, "{words:?} {variables:?}");
         assert!(stdout(&output).contains(expected), "{words:?}: {}", stdout(&output));
     };
-    says(&["-t", "qcow3", "vm", "debian-minimal"], &[], "did you mean `qcow2`");
+    says(&["-t", "qcow3", "vm", "debian-minimal"], &[], "`qcow2`");
     says(&["-t", "docker", "vm", "debian-minimal"], &[], "docker");
     says(&["-a", "vax", "vm", "debian-minimal"], &[], "-a is `vax`");
     says(&["vm"], &[], "no operating system");
