@@ -119,13 +119,13 @@ fn a_killed_build_leaves_no_process_mount_or_loop_device_and_the_next_one_succee
     clean(&sandbox, &store);
 }
 
-/// Nothing of any build is left but the image and the store.
+/// Nothing of any build is left but the image, its manifests and the store.
 fn clean(sandbox: &Sandbox, store: &Path) {
     assert_eq!(fs::read_dir(store.join("work")).unwrap().count(), 0, "work folders are left");
     let mut names: Vec<_> =
         fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["image.qcow2", "store"]);
+    assert_eq!(names, ["image.d", "image.qcow2", "store"]);
 }
 
 #[test]
