@@ -1,6 +1,6 @@
 //! `source-repositories`: sources that elements name go into the image.
 //!
-//! In: the files `source-repository-*` of the hooks folder ([`line`]), `DIB_*` variables that override them, a cache below
+//! In: the files `source-repository-*` of the hooks folder ([`mod@line`]), `DIB_*` variables that override them, a cache below
 //! `DIB_IMAGE_CACHE` ([`cache`]). Out: working copies ([`git`]), unpacked archives and files ([`archive`]) in the image, their paths in
 //! `/etc/dib-source-repositories`, and a manifest of the commits. Offline, the cache is all there is.
 
