@@ -17,6 +17,7 @@
 //! - [`plan`]: joins the two into a flat list of steps; pure.
 //! - [`builder`]: runs a plan in a process of its own, in namespaces of its own.
 //! - [`script`]: Rhai, and only here. [`target`]: what a hook may do to the tree being made.
+//! - [`hook`]: shell hooks, and what diskimage-builder lets them see.
 //! - [`plumbing`]: what elements ask the program for by name: source repositories, static files, service names.
 //! - [`distro`]: how a distribution's root tree and packages are installed.
 //! - [`disk`], [`boot`], [`format`](mod@format): from a finished tree to artifacts.

@@ -102,6 +102,13 @@ pub struct Breakpoints {
     pub outside_target: bool,
 }
 
+impl Breakpoints {
+    /// Whether a shell is wanted at `point`.
+    pub fn wants(&self, point: &str) -> bool {
+        self.points.iter().any(|asked| asked == point)
+    }
+}
+
 /// How the clusters of a qcow2 are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

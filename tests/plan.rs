@@ -84,3 +84,18 @@ fn planning_takes_less_than_50_ms() {
     }
     assert!(quickest < Duration::from_millis(50), "planning took {quickest:?}");
 }
+
+#[test]
+fn no_secret_of_the_environment_is_shown() {
+    let sandbox = Sandbox::new();
+    let hook = sandbox.element("a", &[("install.d/50-x", "#!/bin/bash\n")]);
+    std::fs::set_permissions(hook.join("a/install.d/50-x"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    let mut command = sandbox.kiln(&["plan", "--json", "--elements-path", "elements", "a", "debian-minimal"]);
+    command.env("DIB_DEV_USER_PASSWORD", "hunter2").env("AWS_SECRET_ACCESS_KEY", "hunter2").env("PLAIN", "shown");
+    let output = command.env("http_proxy", "http://me:hunter2@proxy.example:3128").output().unwrap();
+    let text = stdout(&output);
+    assert!(output.status.success() && text.contains("\"PLAIN\": \"shown\""), "{}", stderr(&output));
+    let leaks: Vec<&str> = text.lines().filter(|line| line.contains("hunter2")).collect();
+    assert!(leaks.is_empty(), "{leaks:?}");
+}

@@ -6,7 +6,10 @@ use std::path::Path;
 
 /// Each room, and the rooms it may import from. `diagnostic`, `event` and `request` are values that everybody may hold.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("cli", &["builder", "disk", "element", "format", "plan", "sandbox", "script", "store", "target", "ui", "vm"]),
+    (
+        "cli",
+        &["builder", "disk", "element", "format", "hook", "plan", "sandbox", "script", "store", "target", "ui", "vm"],
+    ),
     (
         "builder",
         &["boot", "disk", "distro", "format", "hook", "plan", "plumbing", "sandbox", "script", "store", "target"],

@@ -388,3 +388,17 @@ fn a_script_without_an_interpreter_line_is_read_by_bash_and_what_it_starts_ends_
     assert!(begun.elapsed().as_secs() < 60);
     assert_eq!(workshop.read("etc/read"), "bash\n");
 }
+
+#[test]
+fn extra_packages_are_installed_by_the_images_own_tool_which_sees_no_environment_d() {
+    let workshop = Workshop::new();
+    let tool = "#!/bin/bash\nprintf '#!/bin/bash\\necho \"$* ${FROM_D:-none}\" > /etc/asked\\n' \
+                > \"$TMP_MOUNT_PATH/bin/install-packages\"\nchmod +x \"$TMP_MOUNT_PATH/bin/install-packages\"\n";
+    workshop.element("a", &[("extra-data.d/50-tool", tool), ("environment.d/10-x", "export FROM_D=yes\n")]);
+    workshop.build(&["-p", "one,two", "-p", "three", "a"]);
+    assert_eq!(workshop.read("etc/asked"), "one two three none\n");
+    let without = Workshop::new();
+    let output = without.command(&["-p", "one"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(127), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no element brought `install-packages`"), "{}", stderr(&output));
+}

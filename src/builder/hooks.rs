@@ -109,8 +109,8 @@ impl<'a> Hooks<'a> {
         mount_table::clear_kernel_file_systems(&self.site.tree()).map_err(failed)
     }
 
-    /// The steps of `phase` as they are now: hooks that earlier ones brought come in, those that are gone fall out. The hooks folder
-    /// is looked at through `view`.
+    /// The steps of `phase` as they are now: hooks that earlier ones brought come in, those that are gone fall out. The build
+    /// folder must be mounted.
     pub fn actual(&self, phase: Phase, plan: &Plan) -> Result<Vec<Step>, BuildError> {
         let planned = plan.steps.iter().filter(|step| step.phase == phase).cloned();
         let names = self.site.plan.environment.get("RUN_PARTS_REGEX").map(String::as_str);
@@ -167,10 +167,8 @@ impl<'a> Hooks<'a> {
 
     /// Brings the hooks folder together.
     pub fn collect(&self, plan: &Plan) -> Result<(), BuildError> {
-        let elements: Vec<(String, Utf8PathBuf)> =
-            plan.elements.iter().map(|element| (element.name.clone(), element.directory.clone())).collect();
         let runner = self.site.library.join("dib-run-parts");
-        hook::collect::collect(&elements, &runner, &self.site.hooks(), &self.site.events)?;
+        hook::collect::collect(&plan.element_folders(), &runner, &self.site.hooks(), &self.site.events)?;
         hook::collect::parameters(&self.site, plan)?;
         Ok(())
     }
@@ -216,8 +214,11 @@ impl<'a> Hooks<'a> {
     pub fn packages(&self, step: &Step, map: Option<&str>, names: &[String], remove: bool) -> Result<(), BuildError> {
         self.raise(step.phase, plan::Place::Image)?;
         let inside = run::chroot(&self.site, &step.id, &self.nodes.borrow())?;
-        // `-p` never sees environment.d under DIB; then yum was called where dnf is meant. Here it does.
-        let environment = self.environment(step.phase, Some(&inside.chroot))?;
+        // `-p`, which has no map, never sees environment.d: part of DIB's interface.
+        let environment = match map {
+            Some(_) => self.environment(step.phase, Some(&inside.chroot))?,
+            None => self.plain_environment(step.phase, Some(&inside.chroot)),
+        };
         let result = hook::install_packages::run(&self.site, &inside.chroot, &environment, map, names, remove);
         if result.is_err() {
             self.stop_after_error(Some(&inside.chroot), &environment);

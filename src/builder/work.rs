@@ -161,8 +161,7 @@ impl<'a> Worker<'a> {
     fn built_in(&self, step: &Step, name: &str, at: Place<'_>) -> Result<(), BuildError> {
         let hooks = self.hooks()?;
         let variables = hooks.variables(step.phase)?;
-        let elements: Vec<(String, Utf8PathBuf)> =
-            self.plan.elements.iter().map(|element| (element.name.clone(), element.directory.clone())).collect();
+        let elements = self.plan.element_folders();
         let value = |name: &str| variables.get(name).map(String::as_str).filter(|value| !value.is_empty());
         // Of a tree that hooks make, environment.d says what it is.
         let system = &self.plan.system;

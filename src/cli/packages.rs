@@ -15,9 +15,9 @@ use super::{meaning, prepare, variables};
 use crate::element::packages::{self, Package, PackageFacts, PhasePackages};
 use crate::element::{self, Element, Settings, pkg_map};
 use crate::event::Events;
+use crate::hook::environment::{self, Environment};
 use crate::plan::Phase;
 use crate::request::Request;
-use crate::sandbox::command::Command;
 use crate::store::builtin;
 
 /// Words of `kiln packages`.
@@ -128,18 +128,10 @@ fn evaluated(elements: &[Element], variables: BTreeMap<String, String>) -> Resul
         return Ok(variables);
     }
     files.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-    let script = "set -ue -o pipefail; exec 3>&1 1>&2; for _file in \"$@\"; do . \"$_file\"; done; env -0 >&3";
-    let words = ["bash", "-c", script, "environment.d"].map(str::to_owned);
-    let mut command = Command::new(words.into_iter().chain(files.into_iter().map(Utf8PathBuf::into_string))).quiet();
-    for (name, value) in variables {
-        command = command.env(name, value);
-    }
-    let output = command
-        .check(&Events::none())
-        .map_err(|error| format!("cannot evaluate the environment.d of the elements: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let pairs = text.split('\0').filter_map(|entry| entry.split_once('='));
-    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    let files: Vec<String> = files.into_iter().map(Utf8PathBuf::into_string).collect();
+    let start = Environment { variables, directory: "/".into(), umask: 0o022 };
+    let read = environment::read(&files, start, None, "the elements", &Events::none());
+    Ok(read.map_err(|error| error.to_string())?.variables)
 }
 
 /// Pairs of name and element: one for each real name when `mapped`.

@@ -1,4 +1,4 @@
-//! `kiln plan`: what a build would do, for a person or, as JSON, exactly what the builder is given.
+//! `kiln plan`: what a build would do, for a person or, as JSON, what the builder is given, without secrets.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use crate::plan::explain;
 pub struct PlanArgs {
     #[command(flatten)]
     image: ImageArgs,
-    /// Print the plan as the builder is given it
+    /// Print the plan as the builder is given it, as JSON without secrets
     #[arg(long)]
     json: bool,
 }
@@ -28,7 +28,7 @@ pub fn run(args: PlanArgs) -> ExitCode {
         super::print(&explain::text(&plan));
         return ExitCode::SUCCESS;
     }
-    match serde_json::to_string_pretty(&plan) {
+    match serde_json::to_string_pretty(&plan.without_secrets()) {
         Ok(text) => {
             super::print(&format!("{text}\n"));
             ExitCode::SUCCESS

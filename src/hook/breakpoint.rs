@@ -5,7 +5,6 @@
 
 use super::environment::Environment;
 use crate::event::Events;
-use crate::request::Breakpoints;
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::interactive::{self, Terminal};
 
@@ -20,13 +19,6 @@ pub struct Stop<'a> {
     pub chroot: Option<&'a Chroot>,
     /// Its variables and working folder.
     pub environment: &'a Environment,
-}
-
-impl Breakpoints {
-    /// Whether a shell is wanted at `point`.
-    pub fn wants(&self, point: &str) -> bool {
-        self.points.iter().any(|asked| asked == point)
-    }
 }
 
 /// Opens the shell and waits for it; how it ends does not matter.

@@ -10,6 +10,7 @@ use regex::Regex;
 
 use super::error::tail;
 use super::{HookError, Site, seen_hooks};
+use crate::event::Events;
 use crate::plan::{Phase, Place};
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::command::{Command, PATH};
@@ -24,9 +25,6 @@ pub struct Environment {
     /// The umask.
     pub umask: u32,
 }
-
-/// Folders that DIB makes sure are on the PATH of hooks outside the image.
-const SYSTEM_FOLDERS: [&str; 3] = ["/sbin", "/usr/sbin", "/usr/local/sbin"];
 
 /// What the core exports to hooks of `phase` in `place`, before `environment.d`. `devices` are variables that come with the disk.
 pub fn core(
@@ -54,13 +52,9 @@ pub fn core(
     variables.entry("DIB_PYTHON_EXEC".to_owned()).or_insert_with(|| site.library.join("python/python").into_string());
     match place {
         Place::Host => {
-            let given = variables.get("PATH").filter(|path| !path.is_empty()).map_or(PATH, String::as_str);
-            let mut folders: Vec<&str> = given.split(':').collect();
-            folders.extend(SYSTEM_FOLDERS.iter().filter(|folder| !given.split(':').any(|there| there == **folder)));
             // Last: stands in for tools that the host may lack, `sudo` above all.
-            let own = site.library.join("bin");
-            folders.push(own.as_str());
-            let path = folders.join(":");
+            let given = variables.get("PATH").filter(|path| !path.is_empty()).map_or(PATH, String::as_str);
+            let path = format!("{given}:{}", site.library.join("bin"));
             variables.insert("PATH".to_owned(), path);
         }
         Place::Image => {
@@ -94,25 +88,40 @@ pub fn evaluate(
     // By way of the phase's folder, as DIB's transcript has it; a phase of stages only has no folder.
     let way = if site.hooks().join(phase.directory()).is_dir() { phase.directory() + "/.." } else { String::new() };
     let seen = seen_hooks(site, place).join(way).join("environment.d");
-    let mut words = vec!["/bin/bash".to_owned(), "-c".to_owned(), EVALUATE.to_owned(), "dib-run-parts".to_owned()];
-    words.extend(files.iter().map(|name| seen.join(name).into_string()));
-    let mut command = Command::new(words).environment(variables).directory(&directory).quiet();
+    let files: Vec<String> = files.iter().map(|name| seen.join(name).into_string()).collect();
+    let start = Environment { variables, directory, umask: 0o022 };
+    read(&files, start, chroot, &format!("the phase {phase}"), &site.events)
+}
+
+/// What `files` make of `start`, read by bash one after another; `of` says in an error whose they are.
+///
+/// # Errors
+/// A file fails, or bash cannot run.
+pub fn read(
+    files: &[String],
+    start: Environment,
+    chroot: Option<&Chroot>,
+    of: &str,
+    events: &Events,
+) -> Result<Environment, HookError> {
+    let words = ["/bin/bash", "-c", EVALUATE, "dib-run-parts"].into_iter().chain(files.iter().map(String::as_str));
+    let mut command = Command::new(words).environment(start.variables).directory(&start.directory).quiet();
     if let Some(chroot) = chroot {
         command = command.inside(chroot);
     }
-    let output = command.run(&site.events)?;
+    let output = command.run(events)?;
     let (said, dumped) = split(&output.stdout);
     for line in String::from_utf8_lossy(said).lines() {
-        site.events.output(line);
+        events.output(line);
     }
+    let of = of.to_owned();
     if output.status != 0 {
-        let phase = phase.to_string();
-        return Err(HookError::Environment { phase, status: output.status, tail: tail(&output.stderr) });
+        return Err(HookError::Environment { of, status: output.status, tail: tail(&output.stderr) });
     }
     parse(dumped).ok_or_else(|| {
         // bash ended with status 0 before it came to the end: a file said `exit 0`.
         let text = "a file of it ended the shell with `exit`; write `return` instead".to_owned();
-        HookError::Environment { phase: phase.to_string(), status: 1, tail: vec![text] }
+        HookError::Environment { of, status: 1, tail: vec![text] }
     })
 }
 
@@ -171,7 +180,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::event::Events;
     use crate::plan::ShellPlan;
 
     fn evaluated(
@@ -247,7 +255,7 @@ mod tests {
         };
         let none = BTreeMap::new();
         let host = core(&site, Phase::Root, Place::Host, &none);
-        assert_eq!(host["PATH"], "/opt/bin:/usr/sbin:/sbin:/usr/local/sbin:/s/lib/bin");
+        assert_eq!(host["PATH"], "/opt/bin:/usr/sbin:/s/lib/bin");
         assert_eq!((host["TARGET_ROOT"].as_str(), host["TMP_MOUNT_PATH"].as_str()), ("/s/build/mnt", "/s/build/mnt"));
         assert_eq!((host["TMPDIR"].as_str(), host["HOME"].as_str(), host["A"].as_str()), ("/x", "/home/me", "b"));
         assert!(!core(&site, Phase::PostRoot, Place::Host, &none).contains_key("TARGET_ROOT"));

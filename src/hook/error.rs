@@ -18,10 +18,10 @@ pub enum HookError {
         tail: Vec<String>,
     },
     /// A file of `environment.d` failed.
-    #[error("environment.d of the phase {phase} ended with status {status}{}", tail_text(.tail))]
+    #[error("environment.d of {of} ended with status {status}{}", tail_text(.tail))]
     Environment {
-        /// The phase.
-        phase: String,
+        /// Whose: `the phase install`.
+        of: String,
         /// Exit status.
         status: i32,
         /// Last lines.

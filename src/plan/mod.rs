@@ -21,6 +21,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
+use crate::element::secret;
 use crate::request::{Kind, Qcow2Compression};
 
 pub use assemble::assemble;
@@ -153,6 +154,30 @@ pub struct Output {
 const PROVISIONAL_SIZE: u64 = 1 << 40;
 
 impl Plan {
+    /// Name and folder of every element, in order.
+    pub fn element_folders(&self) -> Vec<(String, Utf8PathBuf)> {
+        self.elements.iter().map(|element| (element.name.clone(), element.directory.clone())).collect()
+    }
+
+    /// The plan as it may be shown: without values whose names promise a secret, and without credentials in addresses.
+    pub fn without_secrets(mut self) -> Self {
+        let environment = self.shell.iter_mut().map(|shell| &mut shell.environment);
+        for (name, value) in environment.chain([&mut self.variables]).flatten() {
+            *value = secret::shown(name, value);
+        }
+        for (name, value) in self.elements.iter_mut().flat_map(|element| &mut element.options) {
+            if let serde_json::Value::String(text) = value {
+                *text = secret::shown(name, text);
+            }
+        }
+        for step in &mut self.steps {
+            if let Action::Bootstrap { options, .. } = &mut step.action {
+                options.iter_mut().for_each(|(name, value)| *value = secret::shown(name, value));
+            }
+        }
+        self
+    }
+
     /// The layout as far as it is known before the tree is finished: names, labels and identifiers are final, sizes are not
     /// unless the request names one.
     ///

@@ -91,6 +91,7 @@ pub(super) fn plan(
     layout: &Layout,
     recorded: &BTreeMap<String, String>,
 ) -> ShellPlan {
+    // Complete, but for what elements say: options and DIB's defaults are in it already.
     let mut environment = request.environment.clone();
     // Variables that elements in Rhai set are the same for everybody.
     for (name, value) in &settings.variables {
@@ -99,23 +100,8 @@ pub(super) fn plan(
     let mut set = |name: &str, value: String| {
         environment.insert(name.to_owned(), value);
     };
-    set("LC_ALL", "C".into());
-    set("ARCH", request.arch.clone());
-    set("IMAGE_NAME", image_name(request));
     set("DIB_ARGS", recorded.get("DIB_ARGS").cloned().unwrap_or_default());
     set("DIB_ENV", recorded.get("DIB_ENV").cloned().unwrap_or_default());
-    for (name, default) in [
-        ("IMAGE_TYPE", "qcow2"),
-        ("FS_TYPE", "ext4"),
-        ("DIB_DEBUG_TRACE", "0"),
-        ("DIB_CHECKSUM", "0"),
-        ("DIB_NO_TMPFS", "0"),
-        ("DIB_MIN_TMPFS", "2"),
-        ("DIB_OFFLINE", ""),
-        ("ELEMENTS_PATH", ""),
-    ] {
-        environment.entry(name.to_owned()).or_insert_with(|| default.to_owned());
-    }
     let label = |point: &str| layout.at(point).map(|filesystem| filesystem.label.clone()).unwrap_or_default();
     let kind = layout.at("/").map(|filesystem| filesystem.kind.clone()).unwrap_or_default();
     let points = layout.filesystems.iter().filter_map(|filesystem| filesystem.mount_point.clone());
@@ -143,11 +129,4 @@ pub(super) fn plan(
         breakpoints: request.breakpoints.clone(),
         max_age: request.max_age,
     }
-}
-
-/// The name as the user gave it, relative to the folder of invocation where it lies below that: hooks make files beside the
-/// image from it.
-fn image_name(request: &Request) -> String {
-    let below = request.output.strip_prefix(&request.directory);
-    below.unwrap_or(&request.output).to_string()
 }

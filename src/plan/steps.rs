@@ -57,7 +57,7 @@ fn stop(phase: Phase, when: &str, breakpoints: &Breakpoints) -> Option<Step> {
     let place = Place::of(phase);
     let own = breakpoints.command.clone().filter(|_| when == "before" && place == Place::Host);
     let command = own.unwrap_or_else(|| "bash".to_owned());
-    let wanted = breakpoints.points.contains(&point);
+    let wanted = breakpoints.wants(&point);
     wanted.then(|| step(phase, &format!("{when}-break"), None, Action::Break { point, command, place }))
 }
 

@@ -11,6 +11,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, mknod};
 
+use super::mount_table;
+
 /// The name that marks a `/dev` of our own in the mount table.
 const SOURCE: &str = "kiln-dev";
 
@@ -44,9 +46,8 @@ pub(super) fn number(folder: &Utf8Path) -> Option<u64> {
 }
 
 fn is_own() -> io::Result<bool> {
-    let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo")?;
-    let last = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some("/dev"));
-    Ok(last.is_some_and(|line| line.contains(&format!(" {SOURCE} "))))
+    let table = mount_table::table()?;
+    Ok(table.iter().rfind(|entry| entry.at == "/dev").is_some_and(|entry| entry.source == SOURCE))
 }
 
 /// Mounts a tmpfs over `/dev` that shows what is there.

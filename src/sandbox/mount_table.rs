@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+pub(super) struct Entry {
     device: String,
     root: Utf8PathBuf,
-    at: Utf8PathBuf,
+    pub(super) at: Utf8PathBuf,
     options: String,
     kind: String,
-    source: String,
+    pub(super) source: String,
 }
 
 /// A mount, as it can be made again.
@@ -36,7 +36,8 @@ pub struct MountEntry {
     pub read_only: bool,
 }
 
-fn table() -> io::Result<Vec<Entry>> {
+/// The table, in the order in which things were mounted.
+pub(super) fn table() -> io::Result<Vec<Entry>> {
     Ok(parse(&fs::read_to_string("/proc/thread-self/mountinfo")?))
 }
 
@@ -210,6 +211,7 @@ mod tests {
         );
         assert_eq!((found[1].inside.as_str(), found[1].from.as_deref(), found[1].read_only), ("tmp/x", None, true));
         assert_eq!(table[3].root, "/home/me/.cache/apt x");
+        assert_eq!((unescape(r"/a\040b\134c"), unescape(r"/plain\")), (r"/a b\c".to_owned(), r"/plain\".to_owned()));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
+use super::mount_table;
+
 /// A process that was told to end may take a moment.
 const PATIENCE: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -127,12 +129,11 @@ impl Drop for Mounted {
 /// # Errors
 /// When the table of mounts cannot be read, or one cannot be taken away.
 pub fn detach_others(at: &Utf8Path, kept: &[&Utf8Path]) -> io::Result<()> {
-    let table = std::fs::read_to_string("/proc/thread-self/mountinfo")?;
     let at = at.canonicalize_utf8()?;
     let kept: Vec<Utf8PathBuf> = kept.iter().filter_map(|path| path.canonicalize_utf8().ok()).collect();
     let mut seen = Vec::new();
     let mut others = Vec::new();
-    for point in table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).map(Utf8PathBuf::from) {
+    for point in mount_table::table()?.into_iter().map(|entry| entry.at) {
         if !point.starts_with(&at) {
             continue;
         }
@@ -153,28 +154,6 @@ pub fn detach_others(at: &Utf8Path, kept: &[&Utf8Path]) -> io::Result<()> {
     Ok(())
 }
 
-/// The kernel writes space, tab, newline and backslash as `\ooo`.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|_| *first == b'\\');
-        let value =
-            octal.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|text| u8::from_str_radix(text, 8).ok());
-        match value {
-            Some(value) => {
-                bytes.push(value);
-                rest = &after[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// Processes with a folder or file open below `at`: `bash (4711)`.
 fn users(at: &Utf8Path) -> Vec<String> {
     let uses = |process: &Utf8Path| {
@@ -190,15 +169,4 @@ fn users(at: &Utf8Path) -> Vec<String> {
         format!("{} ({})", name.trim(), entry.file_name())
     };
     numbers.filter(|entry| uses(entry.path())).map(named).take(NAMED).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unescape;
-
-    #[test]
-    fn names_in_the_table_of_mounts_are_read_back() {
-        assert_eq!(unescape(r"/a\040b\134c"), r"/a b\c");
-        assert_eq!(unescape(r"/plain\"), r"/plain\");
-    }
 }
