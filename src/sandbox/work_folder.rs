@@ -212,7 +212,12 @@ mod tests {
         drop(work);
         assert_eq!(sweep(&parent).removed, 0);
         drop(shared);
-        assert_eq!(sweep(&parent).removed, 1);
+        // A process that another test forks at this moment holds every lock until it executes its program.
+        let mut tries = std::iter::repeat_with(|| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            sweep(&parent).removed
+        });
+        assert!(tries.by_ref().take(250).any(|removed| removed == 1));
     }
 
     #[test]
