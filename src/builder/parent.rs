@@ -100,6 +100,8 @@ fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome,
     if let Some(left) = work.remove() {
         events.warn(left);
     }
+    // A build that was killed just before this one began was perhaps still dying then, with its lock in its hands.
+    work_folder::sweep(&parent);
     placed
 }
 
