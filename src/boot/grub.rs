@@ -55,7 +55,7 @@ pub(super) fn configure(
     events: &Events,
 ) -> Result<BootFiles, BootError> {
     let (boot, above) = platform::boot_filesystem(layout)?;
-    let disk = layout.disk(&boot.disk).ok_or(BootError::NoRoot)?;
+    let disk = layout.disk_of(&boot.device).ok_or(BootError::NoRoot)?;
     let platforms = platform::choose(layout, disk, arch, |platform| {
         files::is_file(&chroot.root().join(format!("{MODULES}/{}/kernel.img", platform.name()).trim_start_matches('/')))
     })?;

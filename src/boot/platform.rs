@@ -125,11 +125,11 @@ pub(super) fn bios_boot_partition(disk: &Disk) -> Option<&crate::disk::layout::P
 
 /// GRUB's name of a file system's partition: `msdos1`, `gpt3`.
 pub(super) fn grub_partition(layout: &Layout, filesystem: &FileSystem) -> Option<String> {
-    let kind = match layout.disk(&filesystem.disk)?.table? {
+    let kind = match layout.disk_of(&filesystem.device)?.table? {
         Table::Mbr { .. } => "msdos",
         Table::Gpt { .. } => "gpt",
     };
-    filesystem.partition.map(|number| format!("{kind}{number}"))
+    layout.partition_of(&filesystem.device).map(|partition| format!("{kind}{}", partition.number))
 }
 
 /// GRUB's module for a kind of file system.
@@ -144,7 +144,7 @@ pub(super) fn filesystem_module(kind: &str) -> &str {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::disk::layout::Partition;
+    use crate::disk::layout::{Device, Partition};
 
     const MIB: u64 = 1 << 20;
     const ESP_TYPE: Uuid = uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
@@ -154,21 +154,31 @@ pub(super) mod tests {
         let partition = &disk.partitions[number as usize - 1];
         FileSystem {
             name: format!("mkfs_{}", partition.name),
-            disk: disk.name.clone(),
-            partition: Some(number),
-            start: partition.start,
+            device: Device::Partition { disk: disk.name.clone(), number },
             size: partition.size,
             kind: kind.into(),
             label: if kind == "vfat" { "ESP".into() } else { "cloudimg-rootfs".into() },
             uuid: uuid!("850c575b-ed61-43b5-b81a-6a543090ba3c"),
             options: Vec::new(),
+            subvolumes: Vec::new(),
             mount_point: Some(mount_point.into()),
             fstab: None,
         }
     }
 
     fn partition(number: u32, name: &str, start: u64, size: u64, kind: PartitionKind) -> Partition {
-        Partition { number, name: name.into(), start, size, kind, boot: number == 1, guid: Some(Uuid::from_u128(7)) }
+        Partition {
+            number,
+            name: name.into(),
+            label: name.into(),
+            start,
+            size,
+            kind,
+            boot: number == 1,
+            guid: Some(Uuid::from_u128(7)),
+            attributes: 0,
+            hybrid: None,
+        }
     }
 
     /// DIB's three layouts: `mbr`, `gpt`, `efi`.
@@ -201,7 +211,7 @@ pub(super) mod tests {
         if name == "efi" {
             filesystems.push(filesystem(&disk, 1, "vfat", ESP));
         }
-        Layout { disks: vec![disk], filesystems }
+        Layout { disks: vec![disk], filesystems, ..Layout::default() }
     }
 
     fn chosen(layout: &Layout, arch: &str) -> Vec<&'static str> {

@@ -54,14 +54,10 @@ done
 /// The script. It is called as `grub-probe` or as `grub-mkrelpath` (or `grub2-…`) and tells by its name.
 pub(super) fn script(layout: &Layout) -> String {
     let mut text = String::from("#!/bin/sh\n# grub-probe and grub-mkrelpath of an image that is still a folder\n\n");
-    let mut mounted: Vec<(usize, &FileSystem, &str)> = layout
-        .filesystems
-        .iter()
-        .enumerate()
-        .filter_map(|(number, filesystem)| {
-            let mount_point = filesystem.mount_point.as_deref()?;
-            mount_point.starts_with('/').then_some((number, filesystem, mount_point))
-        })
+    let mut mounted: Vec<(usize, &FileSystem, &str)> = (0..)
+        .zip(layout.mounts())
+        .filter(|(_, mounted)| mounted.point.starts_with('/'))
+        .map(|(number, mounted)| (number, mounted.filesystem, mounted.point))
         .collect();
     // The longest mount point first: the first match is the right one.
     mounted.sort_by_key(|(_, _, mount_point)| std::cmp::Reverse(mount_point.len()));
@@ -102,13 +98,13 @@ fn answers(layout: &Layout, filesystem: &FileSystem) -> Vec<(&'static str, Strin
         ("fs_uuid", identifier(filesystem)),
         ("fs_label", filesystem.label.clone()),
     ];
-    let Some(disk) = layout.disk(&filesystem.disk) else { return answers };
+    let Some(disk) = layout.disk_of(&filesystem.device) else { return answers };
     let index = layout.disks.iter().position(|other| other.name == disk.name).unwrap_or(0);
     match grub_partition(layout, filesystem) {
         Some(partition) => answers.push(("drive", format!("(hd{index},{partition})"))),
         None => answers.push(("drive", format!("(hd{index})"))),
     }
-    let partition = disk.partitions.iter().find(|partition| Some(partition.number) == filesystem.partition);
+    let partition = layout.partition_of(&filesystem.device);
     match (disk.table, partition) {
         (Some(Table::Mbr { disk_id }), Some(partition)) => {
             answers.push(("partmap", "msdos".to_owned()));

@@ -14,8 +14,8 @@ use crate::disk::layout::Layout;
 
 /// Writes `/etc/fstab` and makes the folders that file systems are mounted on.
 pub fn write_fstab(root: &Utf8Path, layout: &Layout) -> Result<(), BuildError> {
-    for filesystem in &layout.filesystems {
-        let Some(point) = filesystem.mount_point.as_deref().filter(|point| point.starts_with('/')) else { continue };
+    for mounted in layout.mounts().iter().filter(|mounted| mounted.point.starts_with('/')) {
+        let point = mounted.point;
         make_folder(root, point).map_err(BuildError::system(format!("make the mount point {point}")))?;
     }
     let etc = make_folder(root, "/etc").map_err(BuildError::system("make /etc"))?;

@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::flatten::Node;
-use super::{Config, Fstab, LocalLoop, Mkfs, Mount, Partition, Partitioning, ROOT, TableKind, gpt_type, label};
+use super::{
+    Config, Fstab, LocalLoop, Mkfs, Mount, Partition, PartitionSize, Partitioning, ROOT, TableKind, gpt_type, label,
+};
 use crate::disk::layout::{FstabEntry, PartitionKind};
 use crate::disk::size::{self, Size, SizeError};
 use crate::disk::yaml::{Kind, Place, Problem, Value};
@@ -64,7 +66,15 @@ fn partitioning(node: &Node<'_>, warnings: &mut Vec<String>) -> Result<Partition
         partitions.push(partition(entry, label)?);
         warn_of_unknown(entry, &["size", "type", "flags"], warnings);
     }
-    Ok(Partitioning { name: node.name.clone(), base: base(node, "local_loop")?, label, align, partitions })
+    Ok(Partitioning {
+        name: node.name.clone(),
+        base: base(node, "local_loop")?,
+        label,
+        align,
+        disk_id: None,
+        guid: None,
+        partitions,
+    })
 }
 
 fn partition(node: &Node<'_>, table: TableKind) -> Result<Partition, Problem> {
@@ -83,7 +93,17 @@ fn partition(node: &Node<'_>, table: TableKind) -> Result<Partition, Problem> {
     if table == TableKind::Gpt && node.name.encode_utf16().count() > 36 {
         return Err(node.problem("the name of a GPT partition has at most 36 characters", &node.place));
     }
-    Ok(Partition { name: node.name.clone(), size, kind, boot: boot && table == TableKind::Mbr, primary })
+    Ok(Partition {
+        name: node.name.clone(),
+        label: None,
+        size: PartitionSize::Exactly(size),
+        kind,
+        boot: boot && table == TableKind::Mbr,
+        primary,
+        guid: None,
+        attributes: 0,
+        hybrid: None,
+    })
 }
 
 fn kind(node: &Node<'_>, table: TableKind) -> Result<PartitionKind, Problem> {
@@ -133,7 +153,15 @@ fn mkfs(node: &Node<'_>) -> Result<Mkfs, Problem> {
             Some(Uuid::try_parse(text).map_err(|_| node.problem(&format!("`{text}` is not a UUID"), place))?)
         }
     };
-    Ok(Mkfs { name: node.name.clone(), base: base(node, "partition or local_loop")?, kind, label, options, uuid })
+    Ok(Mkfs {
+        name: node.name.clone(),
+        base: base(node, "partition or local_loop")?,
+        kind,
+        label,
+        options,
+        uuid,
+        subvolumes: Vec::new(),
+    })
 }
 
 fn mount(node: &Node<'_>) -> Result<Mount, Problem> {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::disk::layout::PartitionKind;
+use crate::disk::size::Size;
 
 const EFI: &str = include_str!("../testdata/block-device-efi.yaml");
 
@@ -57,7 +59,7 @@ fn types_mean_their_spelling_quoted_or_not() {
 #[test]
 fn sizes_may_be_whole_numbers() {
     let config = parse(&with_partition("gpt", "size: 1048576"), "x").unwrap();
-    assert_eq!(config.tables[0].partitions[0].size, Size::Bytes(1 << 20));
+    assert_eq!(config.tables[0].partitions[0].size, PartitionSize::Exactly(Size::Bytes(1 << 20)));
 }
 
 #[test]

@@ -25,6 +25,14 @@ pub enum DiskError {
         /// What works.
         supported: &'static str,
     },
+    /// A kind of device that cannot be written.
+    #[error("`{node}`: {what} cannot be written in this version; put the file systems on partitions")]
+    UnsupportedDevice {
+        /// The node.
+        node: String,
+        /// What it is.
+        what: &'static str,
+    },
     /// The content is larger than its file system.
     #[error(
         "the content of {mount_point} does not fit: it takes {} and its file system `{node}` has {}; make the image at least {} larger with --image-size, or the partition if it has a fixed size",

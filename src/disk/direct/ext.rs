@@ -38,7 +38,7 @@ pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
             Some(Root { mode: folder.mode(), uid: folder.uid(), gid: folder.gid() })
         }
     };
-    ext_times::normalise(file, job.filesystem.start, job.time, root)
+    ext_times::normalise(file, job.start, job.time, root)
         .map_err(DiskError::io("set the times of the ext file system in", job.image))
 }
 
@@ -46,7 +46,7 @@ fn arguments(job: &Job<'_>) -> Vec<String> {
     let filesystem = job.filesystem;
     let uuid = filesystem.uuid.to_string();
     let mut extended = vec![
-        format!("offset={}", filesystem.start),
+        format!("offset={}", job.start),
         format!("hash_seed={uuid}"),
         "root_owner=0:0".into(),
         "lazy_itable_init=1".into(),
@@ -66,9 +66,8 @@ fn arguments(job: &Job<'_>) -> Vec<String> {
     }
     let mut argv: Vec<String> = ["mke2fs", "-q", "-F", "-t", &filesystem.kind].map(str::to_owned).into();
     // mke2fs sees a file, and the kernel mounts no file system whose blocks are smaller than the disk's sectors.
-    let sector = job.layout.disk(&filesystem.disk).map_or(512, |disk| disk.sector_size);
-    if sector > 1024 && !options.iter().any(|word| word.starts_with("-b")) {
-        argv.extend(["-b".into(), sector.to_string()]);
+    if job.sector > 1024 && !options.iter().any(|word| word.starts_with("-b")) {
+        argv.extend(["-b".into(), job.sector.to_string()]);
     }
     argv.extend(options);
     argv.extend(["-L".into(), filesystem.label.clone(), "-U".into(), uuid, "-E".into(), extended.join(",")]);

@@ -46,17 +46,18 @@ pub fn write(
         None => {}
     }
     // Folders of mount points are in the tree of the file system around them, as DIB makes them.
-    for filesystem in &layout.filesystems {
-        if let Some(point) = path(filesystem) {
-            tree::make_mount_point(tree, point)?;
-        }
+    for mounted in layout.mounts().iter().filter(|mounted| mounted.point.starts_with('/')) {
+        tree::make_mount_point(tree, mounted.point)?;
     }
-    for filesystem in layout.filesystems.iter().filter(|filesystem| filesystem.disk == disk.name) {
-        let job = Job { layout, filesystem, tree, image, time, events };
+    for filesystem in &layout.filesystems {
+        let Some(region) = layout.region(&filesystem.device).filter(|region| region.disk == disk.name) else {
+            continue;
+        };
+        let job = Job { layout, filesystem, start: region.start, sector: disk.sector_size, tree, image, time, events };
         match filesystem.kind.as_str() {
             "ext2" | "ext3" | "ext4" => ext::write(&job, &file)?,
             "vfat" | "fat" => fat::write(&job, &file)?,
-            _ => swap::write(filesystem, &file, image)?,
+            _ => swap::write(&job, &file)?,
         }
     }
     Ok(())
@@ -75,8 +76,13 @@ pub(super) fn rewrite_fat(
     events: &Events,
 ) -> Result<(), DiskError> {
     let file = OpenOptions::new().read(true).write(true).open(image).map_err(DiskError::io("open", image))?;
-    fat::empty(filesystem, &file).map_err(DiskError::io("make room in", image))?;
-    fat::write(&Job { layout, filesystem, tree, image, time, events }, &file)
+    let region = layout.region(&filesystem.device);
+    let (Some(region), Some(disk)) = (region, layout.disk_of(&filesystem.device)) else {
+        return Err(DiskError::NoDisk { disk: filesystem.device.to_string() });
+    };
+    fat::empty(&region, &file).map_err(DiskError::io("make room in", image))?;
+    let (start, sector) = (region.start, disk.sector_size);
+    fat::write(&Job { layout, filesystem, start, sector, tree, image, time, events }, &file)
 }
 
 /// The programs that [`write()`] needs for `layout`, each with the Debian package that has it.
@@ -90,6 +96,14 @@ pub fn host_tools(layout: &Layout) -> Vec<(&'static str, &'static str)> {
 /// # Errors
 /// When a file system's type is not one this version writes.
 pub fn check(layout: &Layout) -> Result<(), DiskError> {
+    let containers = layout.luks.iter().map(|luks| (&luks.name, "LUKS"));
+    let groups = layout.volume_groups.iter().map(|group| (&group.name, "LVM"));
+    let verified = layout.verity.iter().map(|verity| (&verity.name, "dm-verity"));
+    let divided = layout.filesystems.iter().filter(|filesystem| !filesystem.subvolumes.is_empty());
+    let divided = divided.map(|filesystem| (&filesystem.name, "subvolumes"));
+    if let Some((node, what)) = containers.chain(groups).chain(verified).chain(divided).next() {
+        return Err(DiskError::UnsupportedDevice { node: node.clone(), what });
+    }
     let known = |kind: &str| SUPPORTED.split(", ").any(|name| name == kind) || kind == "fat";
     match layout.filesystems.iter().find(|filesystem| !known(&filesystem.kind)) {
         Some(FileSystem { name, kind, .. }) => {
@@ -103,6 +117,10 @@ pub fn check(layout: &Layout) -> Result<(), DiskError> {
 struct Job<'a> {
     layout: &'a Layout,
     filesystem: &'a FileSystem,
+    /// Its first byte in the image.
+    start: u64,
+    /// Bytes per sector of its disk.
+    sector: u32,
     tree: &'a Utf8Path,
     image: &'a Utf8Path,
     time: Option<i64>,
@@ -119,7 +137,9 @@ impl Job<'_> {
     fn others(&self) -> Vec<camino::Utf8PathBuf> {
         let Some(own) = path(self.filesystem) else { return Vec::new() };
         let below = |point: &str| own == "/" || point.strip_prefix(own).is_some_and(|rest| rest.starts_with('/'));
-        let points = self.layout.filesystems.iter().filter_map(path).filter(|point| *point != own && below(point));
+        let mounts = self.layout.mounts();
+        let points = mounts.iter().map(|mounted| mounted.point);
+        let points = points.filter(|point| point.starts_with('/') && *point != own && below(point));
         let mut folders: Vec<&str> = Vec::new();
         for point in points {
             // /boot hides /boot/efi as well.

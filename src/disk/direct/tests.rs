@@ -58,7 +58,7 @@ fn run(words: &[&str]) -> String {
 }
 
 fn debugfs(image: &Utf8Path, layout: &Layout, point: &str, request: &str) -> String {
-    let start = layout.at(point).unwrap().start;
+    let start = layout.region(&layout.at(point).unwrap().device).unwrap().start;
     run(&["debugfs", "-R", request, &format!("{image}?offset={start}")])
 }
 
@@ -68,7 +68,7 @@ fn check_ext_at(image: &Utf8Path, start: u64) {
 
 fn check_ext(image: &Utf8Path, layout: &Layout) {
     for filesystem in layout.filesystems.iter().filter(|filesystem| filesystem.kind.starts_with("ext")) {
-        check_ext_at(image, filesystem.start);
+        check_ext_at(image, layout.region(&filesystem.device).unwrap().start);
     }
 }
 
@@ -126,7 +126,7 @@ fn the_esp_is_filled_from_its_folder_which_is_empty_on_the_root() {
     let listing = debugfs(&image, &layout, "/", "ls -p /boot/efi");
     assert!(!listing.contains("EFI"), "{listing}");
     assert!(debugfs(&image, &layout, "/", "stat /boot/efi").contains("Mode:  0755"));
-    let esp = layout.at("/boot/efi").unwrap();
+    let esp = layout.region(&layout.at("/boot/efi").unwrap().device).unwrap();
     let (part, whole) = (fixture.path("esp"), std::fs::read(&image).unwrap());
     std::fs::write(&part, &whole[esp.start as usize..(esp.start + esp.size) as usize]).unwrap();
     let report = run(&["fsck.vfat", "-n", "-v", part.as_str()]);
@@ -228,7 +228,7 @@ fn logical_partitions_and_swap_are_seen_by_the_tools() {
     assert!(dump.contains("logical.raw5 : start=") && dump.contains("logical.raw6 : start="), "{dump}");
     check_ext(&image, &layout);
     let swap = layout.filesystems.iter().find(|filesystem| filesystem.kind == "swap").unwrap();
-    let offset = swap.start.to_string();
+    let offset = layout.region(&swap.device).unwrap().start.to_string();
     let probe = run(&["blkid", "-p", "-O", &offset, "-S", &swap.size.to_string(), image.as_str()]);
     assert!(probe.contains("TYPE=\"swap\"") && probe.contains("LABEL=\"mkfs_swap\""), "{probe}");
     assert!(probe.contains(&swap.uuid.to_string()), "{probe}");

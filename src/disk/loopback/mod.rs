@@ -12,7 +12,7 @@ mod stage;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::direct::{self, DiskError};
-use super::layout::{FileSystem, Layout, Partition, PartitionKind};
+use super::layout::{Device, FileSystem, Layout, Partition, PartitionKind};
 use super::solve::EXTENDED;
 use crate::event::Events;
 use crate::sandbox::loop_device::LoopDevice;
@@ -160,9 +160,9 @@ impl Attached {
 
     /// Writes a FAT file system again from its folder.
     fn write_staged(&self, filesystem: &FileSystem, time: Option<i64>, events: &Events) -> Result<(), DiskError> {
-        let Some(disk) = self.disks.iter().find(|disk| disk.name == filesystem.disk) else { return Ok(()) };
+        let Some((disk, number)) = self.place_of(filesystem) else { return Ok(()) };
         // What a hook wrote to the device must not follow what is written to the file now.
-        let partition = disk.partitions.iter().find(|(number, ..)| Some(*number) == filesystem.partition);
+        let partition = disk.partitions.iter().find(|(known, ..)| Some(*known) == number);
         for node in partition.map(|(_, _, node)| node.as_path()).into_iter().chain([disk.device.node()]) {
             LoopDevice::flush(node).map_err(DiskError::io("write what was written to", node))?;
         }
@@ -170,9 +170,19 @@ impl Attached {
     }
 
     fn device_of(&self, filesystem: &FileSystem) -> Option<Utf8PathBuf> {
-        let disk = self.disks.iter().find(|disk| disk.name == filesystem.disk)?;
-        let Some(number) = filesystem.partition else { return Some(disk.device.node().to_owned()) };
+        let (disk, number) = self.place_of(filesystem)?;
+        let Some(number) = number else { return Some(disk.device.node().to_owned()) };
         disk.partitions.iter().find(|(known, ..)| *known == number).map(|(_, _, node)| node.clone())
+    }
+
+    /// The attached disk of a file system, and the number of its partition when it does not fill the disk.
+    fn place_of(&self, filesystem: &FileSystem) -> Option<(&Disk, Option<u32>)> {
+        let (name, number) = match &filesystem.device {
+            Device::Disk { disk } => (disk, None),
+            Device::Partition { disk, number } => (disk, Some(*number)),
+            Device::Volume { .. } | Device::Luks { .. } => return None,
+        };
+        self.disks.iter().find(|disk| disk.name == *name).map(|disk| (disk, number))
     }
 }
 

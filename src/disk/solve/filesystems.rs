@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::error::LayoutError;
 use super::identity::Identity;
 use crate::disk::config::{self, Config, Mkfs, ROOT};
-use crate::disk::layout::{Disk, FileSystem, FstabEntry};
+use crate::disk::layout::{Device, Disk, FileSystem, FstabEntry};
 use crate::plan::DiskParameters;
 
 const MIB: u64 = 1 << 20;
@@ -54,10 +54,11 @@ fn filesystem(
         .map_err(|source| LayoutError::Label { node: node.name.clone(), source })?;
     let place = disks.iter().find_map(|disk| {
         let partition = disk.partitions.iter().find(|partition| partition.name == node.base);
-        let whole = (disk.name == node.base).then_some((disk, None, 0, disk.size));
-        partition.map(|found| (disk, Some(found.number), found.start, found.size)).or(whole)
+        let name = disk.name.clone();
+        let whole = (disk.name == node.base).then(|| (Device::Disk { disk: name.clone() }, disk.size));
+        partition.map(|found| (Device::Partition { disk: name, number: found.number }, found.size)).or(whole)
     });
-    let (disk, partition, start, size) =
+    let (device, size) =
         place.ok_or_else(|| LayoutError::NoBase { node: node.name.clone(), base: node.base.clone() })?;
     let mount = config.mounts.iter().find(|mount| mount.base == node.name);
     let fstab = mount.and_then(|mount| config.fstab.iter().find(|fstab| fstab.base == mount.name));
@@ -67,14 +68,13 @@ fn filesystem(
     });
     Ok(FileSystem {
         name: node.name.clone(),
-        disk: disk.name.clone(),
-        partition,
-        start,
+        device,
         size,
         label,
         uuid: node.uuid.unwrap_or_else(|| identity.uuid("filesystem", &node.name)),
         options: options(node, &kind, size, parameters),
         kind,
+        subvolumes: node.subvolumes.clone(),
         mount_point: mount.map(|mount| mount.mount_point.clone()),
         fstab,
     })

@@ -8,6 +8,7 @@ mod filesystems;
 mod gpt;
 mod identity;
 mod mbr;
+mod share;
 
 use super::config::{Config, TableKind};
 use super::layout::{Disk, Layout};
@@ -43,7 +44,7 @@ pub fn solve(config: &Config, parameters: &DiskParameters, image_size: u64, seed
     // The primary disk first, whatever its place in the description.
     disks.sort_by_key(|disk| disk.name != "image0");
     let filesystems = filesystems::place(config, parameters, &disks, &identity)?;
-    Ok(Layout { disks, filesystems })
+    Ok(Layout { disks, filesystems, ..Layout::default() })
 }
 
 #[cfg(test)]
