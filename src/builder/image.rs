@@ -3,6 +3,8 @@
 //! In: a tree and what the boot loader made. Out: artifacts. The raw image is made only when an output or a hook needs one, and
 //! straight in its output's place when `raw` is asked for.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::child::Site;
@@ -56,7 +58,10 @@ impl Image<'_> {
         };
         let layout = disk::solve::solve(&self.plan.disk.config, parameters, size, &self.plan.seed)?;
         let disk = layout.disks.first().map(|disk| disk.name.clone()).unwrap_or_default();
-        disk::direct::write(&layout, &disk, tree, &file, self.plan.source_date_epoch, self.events)?;
+        let secrets = BTreeMap::new();
+        let (time, events) = (self.plan.source_date_epoch, self.events);
+        let content = disk::direct::Content { tree, time, secrets: &secrets, events };
+        disk::direct::write(&layout, &disk, &file, &content)?;
         Ok(Raw { file, layout, disk, size })
     }
 
