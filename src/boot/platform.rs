@@ -308,10 +308,8 @@ pub(super) mod tests {
     pub(in crate::boot) fn on_lvm() -> Layout {
         let mut layout = layout("efi");
         let root = layout.filesystems.iter_mut().find(|filesystem| filesystem.kind == "ext4").unwrap();
-        let device = std::mem::replace(
-            &mut root.device,
-            Device::Volume { group: "vg".into(), volume: "lv-root".into() },
-        );
+        let device =
+            std::mem::replace(&mut root.device, Device::Volume { group: "vg".into(), volume: "lv-root".into() });
         layout.volume_groups.push(VolumeGroup {
             name: "vg".into(),
             uuid: Uuid::from_u128(1),
@@ -341,11 +339,8 @@ pub(super) mod tests {
         let root = layout.filesystems.iter_mut().find(|filesystem| filesystem.kind == "ext4").unwrap();
         root.kind = "btrfs".into();
         root.mount_point = None;
-        let subvolume = |name: &str, point: &str| Subvolume {
-            name: name.into(),
-            mount_point: Some(point.into()),
-            fstab: None,
-        };
+        let subvolume =
+            |name: &str, point: &str| Subvolume { name: name.into(), mount_point: Some(point.into()), fstab: None };
         root.subvolumes = vec![subvolume("@", "/"), subvolume("@home", "/home")];
         layout
     }
@@ -355,10 +350,7 @@ pub(super) mod tests {
         let layout = on_lvm();
         let (boot, above) = boot_filesystem(&layout).unwrap();
         let name = grub_volume(&layout, &boot.device).unwrap();
-        assert_eq!(
-            name,
-            "lvmid/000000-0000-0000-0000-0000-0000-000001/000000-0000-0000-0000-0000-0000-000002"
-        );
+        assert_eq!(name, "lvmid/000000-0000-0000-0000-0000-0000-000001/000000-0000-0000-0000-0000-0000-000002");
         assert_eq!(above, "/boot");
         assert_eq!(boot_filesystem(&in_a_subvolume()).unwrap().1, "/@/boot");
     }

@@ -82,9 +82,7 @@ pub(super) fn script(layout: &Layout) -> String {
         }
     }
     // A wrong hint is worse than none: nobody knows yet which disk of which machine this will be.
-    text.push_str(
-        "        *.cryptodisk_uuid|*.*hint|*.hints_string) ;;\n        *) return 1 ;;\n    esac\n}\n",
-    );
+    text.push_str("        *.cryptodisk_uuid|*.*hint|*.hints_string) ;;\n        *) return 1 ;;\n    esac\n}\n");
     text.push_str(MACHINE);
     text
 }
@@ -243,9 +241,12 @@ mod tests {
     #[test]
     fn a_path_in_a_subvolume_begins_with_its_name() {
         let layout = in_a_subvolume();
-        for (path, relative) in
-            [("/", "/@\n"), ("/boot/vmlinuz-6", "/@/boot/vmlinuz-6\n"), ("/home/me", "/@home/me\n"), ("/boot/efi/EFI", "/EFI\n")]
-        {
+        for (path, relative) in [
+            ("/", "/@\n"),
+            ("/boot/vmlinuz-6", "/@/boot/vmlinuz-6\n"),
+            ("/home/me", "/@home/me\n"),
+            ("/boot/efi/EFI", "/EFI\n"),
+        ] {
             assert_eq!(ask(&layout, "grub-mkrelpath", &[path]).as_deref(), Some(relative), "{path}");
         }
         assert_eq!(ask(&layout, "grub-probe", &["-t", "fs", "/home"]).as_deref(), Some("btrfs\n"));

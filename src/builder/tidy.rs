@@ -9,8 +9,8 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::BuildError;
-use crate::disk::{crypttab, fstab};
 use crate::disk::layout::Layout;
+use crate::disk::{crypttab, fstab};
 
 /// Writes `/etc/fstab` and makes the folders that file systems are mounted on.
 pub fn write_fstab(root: &Utf8Path, layout: &Layout) -> Result<(), BuildError> {

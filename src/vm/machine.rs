@@ -132,9 +132,7 @@ impl Machine {
         let (memory, processors) = (self.memory.to_string(), processors.to_string());
         let disk = format!("file={},format={},if=none,id=disk,snapshot=on", escaped(&self.image), self.format.driver());
         let sector = self.sector_size;
-        let device = format!(
-            "virtio-blk-pci,drive=disk,logical_block_size={sector},physical_block_size={sector}"
-        );
+        let device = format!("virtio-blk-pci,drive=disk,logical_block_size={sector},physical_block_size={sector}");
         let mut argv: Vec<&str> = vec![
             self.arch.program(),
             "-nodefaults",
