@@ -13,8 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::direct::{self, DiskError};
 use super::driver;
-use super::layout::{self, Device, FileSystem, Layout, Partition, PartitionKind};
-use super::solve::EXTENDED;
+use super::layout::{self, Device, FileSystem, Layout};
 use crate::event::Events;
 use crate::sandbox::loop_device::LoopDevice;
 use crate::sandbox::mounted::{self, Mounted};
@@ -60,8 +59,7 @@ pub fn attach(layout: &Layout, images: &[(String, Utf8PathBuf)]) -> Result<Attac
         let failed = || DiskError::io("attach as a loop device", image);
         let mut device = LoopDevice::attach(image, disk.sector_size).map_err(failed())?;
         let mut partitions = Vec::new();
-        let is_extended = |partition: &&Partition| partition.kind == PartitionKind::Mbr(EXTENDED);
-        for partition in disk.partitions.iter().filter(|partition| !is_extended(partition)) {
+        for partition in disk.partitions.iter().filter(|partition| !partition.is_extended()) {
             let node = device
                 .add_partition(partition.number, partition.start, partition.size)
                 .map_err(|source| DiskError::Partition { node: partition.name.clone(), disk: name.clone(), source })?;
