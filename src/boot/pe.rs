@@ -169,7 +169,8 @@ pub(in crate::boot) mod tests {
 
     #[test]
     fn every_piece_becomes_a_section_behind_the_others() {
-        let pieces = [Section { name: ".cmdline", data: b"root=/dev/sda" }, Section { name: ".linux", data: &[1; 5000] }];
+        let pieces =
+            [Section { name: ".cmdline", data: b"root=/dev/sda" }, Section { name: ".linux", data: &[1; 5000] }];
         let image = with_sections(&program(), &pieces).unwrap();
         let headers = Headers::read(&image).unwrap();
         assert_eq!((headers.count, headers.memory), (3, 0x3000 + 5000));

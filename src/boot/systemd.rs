@@ -56,10 +56,8 @@ pub(super) fn configure(
     let command_line = command_line(tree, layout)?;
     let mut made = BootFiles::default();
     let loader = program(tree, &format!("systemd-boot{suffix}.efi"))?;
-    for path in [
-        format!("EFI/BOOT/BOOT{}.EFI", suffix.to_uppercase()),
-        format!("EFI/systemd/systemd-boot{suffix}.efi"),
-    ] {
+    for path in [format!("EFI/BOOT/BOOT{}.EFI", suffix.to_uppercase()), format!("EFI/systemd/systemd-boot{suffix}.efi")]
+    {
         made.efi.push(put(tree, &path, &loader)?);
     }
     let release = files::read_maybe(tree, "/usr/lib/os-release")?;

@@ -214,7 +214,13 @@ impl Image {
     /// From now on, records and messages do not show this text, nor any line of it that is long enough to matter.
     pub fn hide(&self, secret: &str) {
         let mut hidden = lock(&self.0.hidden);
-        hidden.extend(std::iter::once(secret).chain(secret.lines()).map(str::trim).filter(|text| text.len() >= 4).map(str::to_owned));
+        hidden.extend(
+            std::iter::once(secret)
+                .chain(secret.lines())
+                .map(str::trim)
+                .filter(|text| text.len() >= 4)
+                .map(str::to_owned),
+        );
         // The whole before its lines.
         hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
     }

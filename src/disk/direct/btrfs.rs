@@ -8,7 +8,8 @@ use camino::Utf8Path;
 
 use super::by_kernel::{self, Part};
 use super::version::{self, Version};
-use super::{DiskError, Job, Way, pieces, tree};
+use super::way::Way;
+use super::{DiskError, Job, pieces, tree};
 use crate::disk::layout::FileSystem;
 use crate::sandbox::command::Command;
 use crate::sandbox::mount::{seeing_only, seeing_together};
@@ -55,9 +56,10 @@ fn parts(job: &Job<'_>) -> Vec<Part> {
 
 /// Lets the tool see the folders of the subvolumes as they are to be in the file system.
 fn together(job: &Job<'_>, file: &Utf8Path, parts: &[Part]) -> Result<(), DiskError> {
-    let top = job.place.path.with_extension("top");
+    let top = pieces::beside_image(job.image, "top");
     std::fs::create_dir_all(&top).map_err(DiskError::io("create", &top))?;
-    let shown: Vec<_> = parts.iter().map(|part| (part.to.as_str(), part.content.as_path(), part.others.as_slice())).collect();
+    let shown: Vec<_> =
+        parts.iter().map(|part| (part.to.as_str(), part.content.as_path(), part.others.as_slice())).collect();
     let empty = job.filesystem.subvolumes.iter().map(|subvolume| subvolume.name.as_str()).collect::<Vec<_>>();
     let done = seeing_together(&top, &empty, &shown, || run(job, file, Some(&top)))
         .map_err(DiskError::io("show the folders of subvolumes together at", &top))?;
@@ -72,7 +74,7 @@ fn run(job: &Job<'_>, file: &Utf8Path, content: Option<&Utf8Path>) -> Result<(),
     }
     let ended = command.check(job.events);
     let (content, others) = (job.content().unwrap_or_else(|| job.tree.to_owned()), job.others());
-    ended.map(drop).map_err(|source| super::explain(job, &content, &others, source))
+    ended.map(drop).map_err(|source| super::fit::explain(job, &content, &others, source))
 }
 
 fn words(job: &Job<'_>, device: &Utf8Path, content: Option<&Utf8Path>) -> Vec<String> {

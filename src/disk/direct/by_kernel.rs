@@ -7,7 +7,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
-use super::{DiskError, Job};
+use super::{DiskError, Job, pieces};
 use crate::disk::driver;
 use crate::sandbox::command::Command;
 use crate::sandbox::loop_device::LoopDevice;
@@ -28,38 +28,35 @@ pub(super) struct Part {
 /// (or subvolumes) in the mounted file system, and copies `parts` there.
 pub(super) fn fill(
     job: &Job<'_>,
-    mkfs: impl Fn(&Utf8Path) -> Vec<String> + Send,
-    prepare: impl Fn(&Utf8Path) -> Result<(), DiskError> + Send,
+    mkfs: impl Fn(&Utf8Path) -> Vec<String> + Send + Sync,
+    prepare: impl Fn(&Utf8Path) -> Result<(), DiskError> + Send + Sync,
     parts: &[Part],
 ) -> Result<(), DiskError> {
-    let failed = |what| DiskError::io(what, job.place.path);
+    let failed = |what| DiskError::io(what, job.image);
     let node = &job.filesystem.name;
-    let work = || {
-        let device = LoopDevice::attach_part(job.place.path, job.place.sector_size, job.place.start, job.filesystem.size)
-            .map_err(failed("attach as a loop device"))?;
-        let mkfs = Command::new(mkfs(device.node()));
-        mkfs.check(job.events).map_err(|source| DiskError::Mkfs { node: node.clone(), source })?;
-        let folder = job.place.path.with_extension("mounted");
-        std::fs::create_dir_all(&folder).map_err(DiskError::io("create", &folder))?;
-        let (kind, options) = driver::mount_by(&job.filesystem.kind);
-        let mounted = Mounted::device(device.node(), &kind, options, &folder).map_err(|source| DiskError::Mount {
-            node: node.clone(),
-            device: device.node().to_owned(),
-            source,
-        })?;
-        prepare(&folder)?;
-        for part in parts {
-            copy(job, part, &folder.join(&part.to))?;
-        }
-        // Only makes the file smaller, and shows before the end when something was not written.
-        if let Some(time) = job.time {
-            clamp(&folder, time)?;
-        }
-        mounted.unmount().map_err(DiskError::io("unmount", &folder))?;
-        device.detach().map_err(failed("detach from its loop device"))?;
-        std::fs::remove_dir(&folder).map_err(DiskError::io("remove", &folder))
-    };
-    seeing_only(job.tree, &[], work).map_err(DiskError::io("make mounts for", job.place.path))?
+    let work =
+        || {
+            let device = LoopDevice::attach_part(job.image, job.sector, job.start, job.filesystem.size)
+                .map_err(failed("attach as a loop device"))?;
+            let mkfs = Command::new(mkfs(device.node()));
+            mkfs.check(job.events).map_err(|source| DiskError::Mkfs { node: node.clone(), source })?;
+            let folder = pieces::beside_image(job.image, "mounted");
+            std::fs::create_dir_all(&folder).map_err(DiskError::io("create", &folder))?;
+            let (kind, options) = driver::mount_by(&job.filesystem.kind);
+            let mounted = Mounted::device(device.node(), &kind, options, &folder)
+                .map_err(|source| DiskError::Mount { node: node.clone(), device: device.node().to_owned(), source })?;
+            prepare(&folder)?;
+            for part in parts {
+                copy(job, part, &folder.join(&part.to))?;
+            }
+            if let Some(time) = job.time {
+                clamp(&folder, time)?;
+            }
+            mounted.unmount().map_err(DiskError::io("unmount", &folder))?;
+            device.detach().map_err(failed("detach from its loop device"))?;
+            std::fs::remove_dir(&folder).map_err(DiskError::io("remove", &folder))
+        };
+    seeing_only(job.tree, &[], work).map_err(DiskError::io("make mounts for", job.image))?
 }
 
 /// Everything of the folder: owners, modes, times, links, holes and extended attributes. What cannot be kept is an error.
@@ -68,7 +65,7 @@ fn copy(job: &Job<'_>, part: &Part, to: &Utf8Path) -> Result<(), DiskError> {
     let command = Command::new(["cp", "-dR", keep, "--", &format!("{}/.", part.content), &format!("{to}/")]);
     let copied = seeing_only(&part.content, &part.others, || command.check(job.events))
         .map_err(DiskError::io("hide the content of other file systems in", &part.content))?;
-    copied.map(drop).map_err(|source| super::explain(job, &part.content, &part.others, source))
+    copied.map(drop).map_err(|source| super::fit::explain(job, &part.content, &part.others, source))
 }
 
 /// No time is later than `time`, and what reading left does not show.
@@ -82,8 +79,7 @@ fn clamp(folder: &Utf8Path, time: i64) -> Result<(), DiskError> {
             if (modified.tv_sec, modified.tv_nsec) > (time, 0) {
                 modified = Timespec { tv_sec: time, tv_nsec: 0 };
             }
-            let times =
-                Timestamps { last_access: Timespec { tv_sec: time, tv_nsec: 0 }, last_modification: modified };
+            let times = Timestamps { last_access: Timespec { tv_sec: time, tv_nsec: 0 }, last_modification: modified };
             utimensat(CWD, entry.path(), &times, AtFlags::SYMLINK_NOFOLLOW).map_err(std::io::Error::from)
         };
         set().map_err(DiskError::io("set the times in", folder))?;

@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::SeekFrom;
 
 use super::{DiskError, Job};
@@ -17,10 +17,10 @@ const CHUNK: u64 = 1 << 20;
 /// Lets `make` write the job's file system into a file of its own, of the right size, and puts it into its place: for tools that
 /// know no offset.
 pub(super) fn beside(job: &Job<'_>, make: impl FnOnce(&Utf8Path) -> Result<(), DiskError>) -> Result<(), DiskError> {
-    let path = job.place.path.with_extension("part");
+    let path = beside_image(job.image, "part");
     let file = create(&path, job.filesystem.size)?;
     let done = make(&path).and_then(|()| {
-        let to = OpenOptions::new().write(true).open(job.place.path).map_err(DiskError::io("open", job.place.path))?;
+        let to = OpenOptions::new().write(true).open(job.image).map_err(DiskError::io("open", job.image))?;
         // The tool may have made a new file of that name, or another size.
         let from = File::open(&path).map_err(DiskError::io("open", &path))?;
         let size = from.metadata().map_err(DiskError::io("look at", &path))?.len();
@@ -29,11 +29,16 @@ pub(super) fn beside(job: &Job<'_>, make: impl FnOnce(&Utf8Path) -> Result<(), D
             let why = format!("it takes {size} bytes and has room for {}", job.filesystem.size);
             return Err(DiskError::Shape { node, why });
         }
-        copy(&from, 0, &to, job.place.start, size).map_err(DiskError::io("write into", job.place.path))
+        copy(&from, 0, &to, job.start, size).map_err(DiskError::io("write into", job.image))
     });
     drop(file);
     std::fs::remove_file(&path).map_err(DiskError::io("remove", &path))?;
     done
+}
+
+/// The path of a file beside the image, with its name and something behind it.
+pub(super) fn beside_image(image: &Utf8Path, what: &str) -> Utf8PathBuf {
+    image.with_file_name(format!("{}.{what}", image.file_name().unwrap_or("image")))
 }
 
 /// A new file of `size` bytes, all of them a hole.

@@ -63,7 +63,8 @@ fn squashfs(job: &Job<'_>, content: &Utf8Path, file: &Utf8Path) -> Vec<String> {
 }
 
 fn erofs(job: &Job<'_>, content: &Utf8Path, file: &Utf8Path) -> Vec<String> {
-    let mut words = vec!["mkfs.erofs".to_owned(), "--quiet".to_owned(), "-U".to_owned(), job.filesystem.uuid.to_string()];
+    let mut words =
+        vec!["mkfs.erofs".to_owned(), "--quiet".to_owned(), "-U".to_owned(), job.filesystem.uuid.to_string()];
     if let Some(time) = job.time {
         words.extend(["-T".to_owned(), time.to_string()]);
     }

@@ -129,7 +129,9 @@ mod tests {
     fn veritysetup_verifies_trees_of_every_height_and_finds_a_changed_byte() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        for (data_blocks, algorithm, salt) in [(1, "sha256", "00ff"), (128, "sha256", ""), (129, "sha512", "0a"), (20_000, "sha256", "1234567890abcdef")] {
+        for (data_blocks, algorithm, salt) in
+            [(1, "sha256", "00ff"), (128, "sha256", ""), (129, "sha512", "0a"), (20_000, "sha256", "1234567890abcdef")]
+        {
             let verity = Verity {
                 name: "root".into(),
                 data: Device::Disk { disk: "image0".into() },

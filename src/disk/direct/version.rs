@@ -25,9 +25,9 @@ pub(super) fn of(words: &[&str]) -> Option<Version> {
 /// The first number with a point in it.
 fn read(text: &str) -> Option<Version> {
     let words = text.split(|c: char| !c.is_ascii_digit() && c != '.');
-    words.map(|word| word.split('.')).find_map(|mut parts| {
-        Some(Version(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-    })
+    words
+        .map(|word| word.split('.'))
+        .find_map(|mut parts| Some(Version(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use camino::Utf8Path;
 
 use super::by_kernel::{self, Part};
 use super::version::{self, Version};
-use super::{DiskError, Job, Way, pieces};
+use super::way::Way;
+use super::{DiskError, Job, pieces};
 use crate::sandbox::command::Command;
 use crate::sandbox::mount::seeing_only;
 
@@ -17,11 +18,8 @@ const FILLS: Version = Version(6, 17);
 
 /// What newer versions of mkfs.xfs switch on and GRUB 2.06 to 2.12 cannot read: since which version the switch is there, and the
 /// words that leave it off.
-const UNREADABLE: [(Version, &str, &str); 3] = [
-    (Version(5, 19), "-i", "nrext64=0"),
-    (Version(6, 10), "-i", "exchange=0"),
-    (Version(6, 10), "-n", "parent=0"),
-];
+const UNREADABLE: [(Version, &str, &str); 3] =
+    [(Version(5, 19), "-i", "nrext64=0"), (Version(6, 10), "-i", "exchange=0"), (Version(6, 10), "-n", "parent=0")];
 
 fn version() -> Option<Version> {
     version::of(&["mkfs.xfs", "-V"])
@@ -67,7 +65,7 @@ fn arguments(job: &Job<'_>, device: &Utf8Path, content: Option<&Utf8Path>) -> Ve
     let filesystem = job.filesystem;
     let mut words: Vec<String> = ["mkfs.xfs", "-q", "-f", "-K"].map(str::to_owned).into();
     words.extend(["-L".into(), filesystem.label.clone(), "-m".into(), format!("uuid={}", filesystem.uuid)]);
-    words.extend(["-s".into(), format!("size={}", job.place.sector_size)]);
+    words.extend(["-s".into(), format!("size={}", job.sector)]);
     words.extend(readable_by_grub(version(), &filesystem.options).map(str::to_owned));
     words.extend(filesystem.options.iter().cloned());
     if let Some(content) = content {

@@ -233,13 +233,7 @@ pub mod verbs {
     }
 }
 
-fn mount(
-    ctx: &NativeCallContext<'_>,
-    image: &Image,
-    base: &str,
-    path: &str,
-    options: Map,
-) -> Result<(), HostError> {
+fn mount(ctx: &NativeCallContext<'_>, image: &Image, base: &str, path: &str, options: Map) -> Result<(), HostError> {
     let options = value(&options.into())?;
     let own = vec![("base", base.into()), ("mount_point", path.into()), ("fstab", options)];
     declare(ctx, image, vec![node("mount", own, Map::new())?])

@@ -33,7 +33,7 @@ impl Cipher {
 
     /// Encrypts one sector, whose number is `number`.
     pub fn encrypt(&self, sector: &mut [u8], number: u64) {
-        let tweak = u128::from(number).to_le_bytes();
+        let tweak = u128::from(number).to_le_bytes().into();
         match self {
             Self::Aes128(xts) => xts.encrypt_sector(sector, tweak),
             Self::Aes256(xts) => xts.encrypt_sector(sector, tweak),

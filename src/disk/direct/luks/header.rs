@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::key::{DIGEST_ROUNDS, Keys, ROUNDS, STRIPES};
+use super::key::{DIGEST_ROUNDS, Keys, STRIPES};
 use crate::disk::layout::Luks;
 
 /// Bytes of one copy.
@@ -68,7 +68,7 @@ fn text(container: &Luks, keys: &Keys) -> serde_json::Value {
                 "encryption": container.cipher,
                 "key_size": bytes,
             },
-            "kdf": { "type": "pbkdf2", "hash": "sha256", "iterations": ROUNDS, "salt": encoded(&keys.salt) },
+            "kdf": { "type": "pbkdf2", "hash": "sha256", "iterations": keys.rounds, "salt": encoded(&keys.salt) },
         } },
         "tokens": {},
         "segments": { "0": {

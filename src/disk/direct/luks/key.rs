@@ -13,8 +13,6 @@ use sha2::{Digest, Sha256, Sha512};
 use super::cipher::Cipher;
 use crate::disk::layout::Luks;
 
-/// Rounds for the passphrase: about half a second of one core.
-pub(super) const ROUNDS: u32 = 600_000;
 /// Rounds for the digest of the volume key, which nobody guesses.
 pub(super) const DIGEST_ROUNDS: u32 = 1000;
 pub(super) const STRIPES: usize = 4000;
@@ -27,7 +25,9 @@ pub(super) struct Keys {
     pub volume: Vec<u8>,
     /// Encrypts the slot.
     slot: Vec<u8>,
-    /// Of the slot's derivation.
+    /// Rounds of the slot's derivation.
+    pub rounds: u32,
+    /// Its salt.
     pub salt: [u8; HASH],
     /// Of the digest's.
     pub digest_salt: [u8; HASH],
@@ -36,8 +36,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// The keys of `container`.
-    pub fn derive(container: &Luks, passphrase: &[u8]) -> io::Result<Self> {
+    /// The keys of `container`, derived from its passphrase in `rounds`.
+    pub fn derive(container: &Luks, passphrase: &[u8], rounds: u32) -> io::Result<Self> {
         if passphrase.is_empty() {
             return Err(io::Error::other("its passphrase is empty"));
         }
@@ -48,12 +48,12 @@ impl Keys {
         let bytes = (container.key_bits / 8) as usize;
         let mut derived = [0; 96];
         // The slot's key, as everyone derives it, is the beginning; the bytes behind it are nobody's but ours.
-        pbkdf2_hmac::<Sha256>(passphrase, &salt, ROUNDS, &mut derived);
+        pbkdf2_hmac::<Sha256>(passphrase, &salt, rounds, &mut derived);
         let mut root = [0; 64];
         root.copy_from_slice(&expand(&derived[64..], "root", 0)?);
         let volume = expand(&root, "volume key", 0)?[..bytes].to_vec();
         let slot = derived[..bytes].to_vec();
-        Ok(Self { volume, slot, salt, digest_salt: salted("kiln:luks:digest"), root })
+        Ok(Self { volume, slot, rounds, salt, digest_salt: salted("kiln:luks:digest"), root })
     }
 
     /// The digest of the volume key that tells a right passphrase.

@@ -19,14 +19,20 @@ use crate::disk::layout::Luks;
 use cipher::Cipher;
 use key::Keys;
 
+/// Rounds for the passphrase: about half a second of one core.
+const ROUNDS: u32 = 600_000;
 /// Bytes that are encrypted at a time.
 const CHUNK: u64 = 8 << 20;
 
 /// Writes `container` to `file` from `start`, with the content of the file `inside`; `passphrase` opens it.
 pub(super) fn write(container: &Luks, passphrase: &[u8], inside: &File, file: &File, start: u64) -> io::Result<()> {
-    let keys = Keys::derive(container, passphrase)?;
+    let keys = Keys::derive(container, passphrase, ROUNDS)?;
+    write_with(container, &keys, inside, file, start)
+}
+
+fn write_with(container: &Luks, keys: &Keys, inside: &File, file: &File, start: u64) -> io::Result<()> {
     let cipher = Cipher::new(&keys.volume)?;
-    file.write_all_at(&header::of(container, &keys)?, start)?;
+    file.write_all_at(&header::of(container, keys)?, start)?;
     file.write_all_at(&keys.slot()?, start + header::SLOT)?;
     let sector = container.sector_size as usize;
     let mut buffer = Vec::new();

@@ -8,6 +8,8 @@ use crate::event::Events;
 use crate::sandbox::command::Command;
 
 const MIB: u64 = 1 << 20;
+/// Rounds: nobody guesses here.
+const FEW: u32 = 1000;
 
 fn container(key_bits: u32, sector_size: u32) -> Luks {
     Luks {
@@ -31,7 +33,8 @@ fn written(folder: &Utf8Path, container: &Luks) -> (Utf8PathBuf, Utf8PathBuf) {
     std::fs::write(&inside, content).unwrap();
     let file = File::create(&outside).unwrap();
     file.set_len(container.header + container.size).unwrap();
-    write(container, b"open sesame", &File::open(&inside).unwrap(), &file, 0).unwrap();
+    let keys = Keys::derive(container, b"open sesame", FEW).unwrap();
+    write_with(container, &keys, &File::open(&inside).unwrap(), &file, 0).unwrap();
     (outside, inside)
 }
 
@@ -50,7 +53,9 @@ fn cryptsetup_reads_the_header_and_opens_it_with_the_passphrase_only() {
         assert_eq!(status, 0, "{text}");
         let facts = ["850c575b-ed61-43b5-b81a-6a543090ba3c", "hidden", "aes-xts-plain64", "offset: 16777216 [bytes]"];
         assert!(facts.iter().all(|fact| text.contains(fact)), "{text}");
-        assert!(text.contains(&format!("sector: {sector} [bytes]")) && text.contains(&format!("Key:        {bits} bits")));
+        assert!(
+            text.contains(&format!("sector: {sector} [bytes]")) && text.contains(&format!("Key:        {bits} bits"))
+        );
         let open = ["cryptsetup", "open", "--test-passphrase", "--key-file", "-", outside.as_str()];
         let (status, text) = run(&open, "open sesame");
         assert_eq!(status, 0, "{text}");
@@ -103,7 +108,7 @@ fn the_same_passphrase_and_identifier_make_the_same_bytes_and_another_none_of_th
     let folder = Utf8Path::from_path(folder.path()).unwrap();
     let keys = |passphrase: &[u8], uuid: u128| {
         let container = Luks { uuid: uuid::Uuid::from_u128(uuid), ..container(512, 4096) };
-        Keys::derive(&container, passphrase).unwrap().volume
+        Keys::derive(&container, passphrase, FEW).unwrap().volume
     };
     assert_eq!(keys(b"a", 1), keys(b"a", 1));
     assert_ne!(keys(b"a", 1), keys(b"a", 2));
@@ -116,5 +121,5 @@ fn the_same_passphrase_and_identifier_make_the_same_bytes_and_another_none_of_th
 
 #[test]
 fn an_empty_passphrase_is_refused() {
-    assert!(Keys::derive(&container(512, 4096), b"").is_err());
+    assert!(Keys::derive(&container(512, 4096), b"", FEW).is_err());
 }

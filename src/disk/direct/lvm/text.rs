@@ -123,7 +123,8 @@ impl Writer<'_> {
 
     /// How many volumes were made in the pool named `pool`.
     fn transaction(&self, pool: &str) -> usize {
-        let of = |volume: &&LogicalVolume| matches!(&volume.kind, VolumeKind::Thin { pool: other, .. } if other == pool);
+        let of =
+            |volume: &&LogicalVolume| matches!(&volume.kind, VolumeKind::Thin { pool: other, .. } if other == pool);
         self.group.volumes.iter().filter(of).count()
     }
 
