@@ -65,7 +65,9 @@ pub enum BuildError {
         element: String,
     },
     /// A function describes another disk than when it was planned.
-    #[error("{step} describes a disk that was not planned: {node}; describe it by facts and options alone, the tree is not there when the build is planned")]
+    #[error(
+        "{step} describes a disk that was not planned: {node}; describe it by facts and options alone, the tree is not there when the build is planned"
+    )]
     DiskChanged {
         /// The step.
         step: String,

@@ -116,7 +116,8 @@ impl Outside for Outer {
             let text = format!("the build was given no secret `{id}`: name its file with `--secret {id}=FILE`");
             return Err(TargetError::new("secrets.missing", text));
         };
-        read_secret(file).map_err(|error| TargetError::new("secrets.missing", format!("cannot read the secret `{id}`: {error}")))
+        read_secret(file)
+            .map_err(|error| TargetError::new("secrets.missing", format!("cannot read the secret `{id}`: {error}")))
     }
 }
 

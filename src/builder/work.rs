@@ -242,7 +242,8 @@ impl<'a> Worker<'a> {
     fn disk_as_planned(&self, step: &Step, effects: &[Effect]) -> Result<(), BuildError> {
         let disk = &self.plan.disk;
         let file = disk.origin.strip_suffix(".rhai");
-        let described = effects.iter().filter(|effect| file.is_some() && script::api::disk::VERBS.contains(&effect.verb.as_str()));
+        let described =
+            effects.iter().filter(|effect| file.is_some() && script::api::disk::VERBS.contains(&effect.verb.as_str()));
         for node in described.flat_map(|effect| &effect.args) {
             if !disk.text.lines().any(|line| line.trim_end_matches(',') == node.to_string()) {
                 return Err(BuildError::DiskChanged { step: step.id.clone(), node: node.to_string() });

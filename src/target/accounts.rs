@@ -38,7 +38,11 @@ pub fn free_number(passwd: &str, group: &str, system: bool) -> Option<u32> {
         passwd.lines().chain(group.lines()).any(|line| line.split(':').nth(2) == Some(number.as_str()))
     };
     // 65534 is nobody.
-    if system { (RESERVED..=SYSTEM).rev().find(|number| !taken(*number)) } else { (PERSONS..65_534).find(|n| !taken(*n)) }
+    if system {
+        (RESERVED..=SYSTEM).rev().find(|number| !taken(*number))
+    } else {
+        (PERSONS..65_534).find(|n| !taken(*n))
+    }
 }
 
 /// The text with `line` at its end.
@@ -86,7 +90,8 @@ pub fn is_hash(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\nann:x:1000:1000::/home/ann:/bin/sh\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\nann:x:1000:1000::/home/ann:/bin/sh\n";
     const GROUP: &str = "root:x:0:\nann:x:1000:\nwheel:x:10:ann\nempty:x:11";
 
     #[test]
@@ -118,7 +123,9 @@ mod tests {
     fn clear_text_is_no_hash() {
         assert!(is_hash("$6$rounds=5000$salt$abcdefghijklmnop/.") && is_hash("$y$j9T$aaaaaaaaaa$bbbbbbbbbbbbbb"));
         assert!(is_hash("!") && is_hash("*") && is_hash("!$6$salt$abcdefghijklmnopqrst"));
-        for bad in ["secret", "$6$x", "$6$salt$abc:def0123456789:", "$6$salt$ab\ncdefghijklmnopqrst", "pa$$word$with$dollars"] {
+        for bad in
+            ["secret", "$6$x", "$6$salt$abc:def0123456789:", "$6$salt$ab\ncdefghijklmnopqrst", "pa$$word$with$dollars"]
+        {
             assert!(!is_hash(bad), "{bad}");
         }
     }

@@ -49,7 +49,8 @@ impl Pretended {
         let folder = state.folder.as_ref().map(|folder| folder.path().to_owned()).unwrap_or_default();
         let content = state.contents.get(url);
         // By its place among the names: a URL holds slashes.
-        let number = state.contents.keys().position(|known| known == url).map_or("none".to_owned(), |at| at.to_string());
+        let number =
+            state.contents.keys().position(|known| known == url).map_or("none".to_owned(), |at| at.to_string());
         let file = Utf8PathBuf::from_path_buf(folder.join(number))
             .map_err(|path| fail(std::io::Error::other(format!("{} is not UTF-8", path.display()))))?;
         std::fs::write(&file, content.map(Vec::as_slice).unwrap_or_default()).map_err(fail)?;

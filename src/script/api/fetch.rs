@@ -84,7 +84,14 @@ mod tests {
         let of = |url| host(url, &["https://", "http://"]).map_err(|error| error.code);
         assert_eq!(of("https://Files.example:8443/a?b").as_deref(), Ok("files.example"));
         assert_eq!(of("http://[::1]:80/a").as_deref(), Ok("::1"));
-        for bad in ["file:///etc/passwd", "https://", "https://user:word@a.example/", "ftp://a.example/", "https://a b/", "https://a.example\n/"] {
+        for bad in [
+            "file:///etc/passwd",
+            "https://",
+            "https://user:word@a.example/",
+            "ftp://a.example/",
+            "https://a b/",
+            "https://a.example\n/",
+        ] {
             assert_eq!(of(bad), Err("usage.url".to_owned()), "{bad}");
         }
         // What a host could be mistaken for is not cut off.

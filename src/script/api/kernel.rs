@@ -173,9 +173,18 @@ mod tests {
         let added = shell_variable(text, "GRUB_CMDLINE_LINUX", Change::Add(&add));
         assert_eq!(added, "X=1\nGRUB_CMDLINE_LINUX=\"quiet console=tty0 console=ttyS0 a=1\"\n");
         assert_eq!(shell_variable(&added, "GRUB_CMDLINE_LINUX", Change::Add(&add)), added);
-        assert_eq!(shell_variable(&added, "GRUB_CMDLINE_LINUX", Change::Remove(&remove)), "X=1\nGRUB_CMDLINE_LINUX=\"quiet\"\n");
+        assert_eq!(
+            shell_variable(&added, "GRUB_CMDLINE_LINUX", Change::Remove(&remove)),
+            "X=1\nGRUB_CMDLINE_LINUX=\"quiet\"\n"
+        );
         assert_eq!(shell_variable("", "A", Change::Remove(&remove)), "");
-        assert_eq!(keyword("title x\noptions root=a ro\n", "options", Change::Add(&add)), "title x\noptions root=a ro quiet a=1\n");
-        assert_eq!(keyword("  APPEND ro\noptionsx a\n", "append", Change::Add(&add)), "  append ro quiet a=1\noptionsx a\n");
+        assert_eq!(
+            keyword("title x\noptions root=a ro\n", "options", Change::Add(&add)),
+            "title x\noptions root=a ro quiet a=1\n"
+        );
+        assert_eq!(
+            keyword("  APPEND ro\noptionsx a\n", "append", Change::Add(&add)),
+            "  append ro quiet a=1\noptionsx a\n"
+        );
     }
 }

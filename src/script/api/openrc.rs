@@ -20,7 +20,10 @@ const RUNLEVELS: &str = "/etc/runlevels";
 pub fn name(unit: &Name) -> Result<String, HostError> {
     let text = unit.to_string();
     text.strip_suffix(".service").map(str::to_owned).ok_or_else(|| {
-        HostError::new("services.unsupported", format!("the image starts services with OpenRC, which has nothing like `{unit}`"))
+        HostError::new(
+            "services.unsupported",
+            format!("the image starts services with OpenRC, which has nothing like `{unit}`"),
+        )
     })
 }
 

@@ -121,7 +121,10 @@ fn add_key(ctx: &NativeCallContext<'_>, image: &Image, name: &str, key: &[u8]) -
         let output = target.run(&Run { argv, ..Run::default() })?;
         if output.status != 0 {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(HostError::new("packages.key", format!("`{line}` ended with status {}: {said}", output.status)));
+            return Err(HostError::new(
+                "packages.key",
+                format!("`{line}` ended with status {}: {said}", output.status),
+            ));
         }
     }
     Ok(())
@@ -144,8 +147,11 @@ pub mod verbs {
     pub fn add_signing_key(ctx: NativeCallContext<'_>, image: &mut Image, name: &str, key: &str) -> RhaiResult<()> {
         let _running = image.enter(&ctx);
         if !key.trim_start().starts_with("-----BEGIN") {
-            let error = HostError::usage("key", format!("the signing key `{name}` is no text that begins with `-----BEGIN`"));
-            return Err(error.help("a key in binary form is fetched: `add_signing_key(name, image.fetch(url, sha256))`").into());
+            let error =
+                HostError::usage("key", format!("the signing key `{name}` is no text that begins with `-----BEGIN`"));
+            return Err(error
+                .help("a key in binary form is fetched: `add_signing_key(name, image.fetch(url, sha256))`")
+                .into());
         }
         Ok(add_key(&ctx, image, name, key.as_bytes())?)
     }

@@ -60,13 +60,19 @@ impl Service {
     pub fn check(&self) -> Result<(), HostError> {
         let wrong = |text: String| Err(HostError::usage("option", text));
         if self.command.first().is_none_or(|program| !program.starts_with('/')) {
-            return wrong("`command` of a service begins with the whole path of its program: `[\"/usr/bin/web\"]`".into());
+            return wrong(
+                "`command` of a service begins with the whole path of its program: `[\"/usr/bin/web\"]`".into(),
+            );
         }
         let names = self.user.iter().chain(&self.group).chain(&self.after);
         if let Some(name) = names.clone().find(|name| name.is_empty() || !name.chars().all(is_name)) {
             return wrong(format!("`{name}` is no name of a user, a group or a service"));
         }
-        if let Some(name) = self.environment.keys().find(|name| name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')) {
+        if let Some(name) = self
+            .environment
+            .keys()
+            .find(|name| name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+        {
             return wrong(format!("`{name}` is no name of a variable"));
         }
         let texts = self.command.iter().chain(self.environment.values()).chain(&self.directory).chain([&self.summary]);
@@ -162,7 +168,11 @@ impl Service {
         }
         if self.once {
             let words: Vec<String> = self.command.iter().map(|word| shell_word(word)).collect();
-            let _ = write!(text, "\nstart() {{\n    ebegin\n    {}\n    eend $?\n}}\n\nstop() {{\n    :\n}}\n", words.join(" "));
+            let _ = write!(
+                text,
+                "\nstart() {{\n    ebegin\n    {}\n    eend $?\n}}\n\nstop() {{\n    :\n}}\n",
+                words.join(" ")
+            );
         }
         text
     }

@@ -95,8 +95,13 @@ pub mod verbs {
         let (unit, init) = begin(&ctx, image, name)?;
         image.record(&ctx, vec![name.into(), effect::text(text)])?;
         if init == Init::OpenRc {
-            let error = HostError::new("services.unsupported", format!("the image starts services with OpenRC, which reads no unit `{unit}`"));
-            return Err(error.help("describe the service instead: `write_unit(name, #{ command: [\"/usr/bin/web\"] })`").into());
+            let error = HostError::new(
+                "services.unsupported",
+                format!("the image starts services with OpenRC, which reads no unit `{unit}`"),
+            );
+            return Err(error
+                .help("describe the service instead: `write_unit(name, #{ command: [\"/usr/bin/web\"] })`")
+                .into());
         }
         Ok(put(image, systemd::ETC, &unit.to_string(), text, 0o644)?)
     }

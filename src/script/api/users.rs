@@ -85,7 +85,9 @@ fn user(ctx: &NativeCallContext<'_>, image: &Image, name: &str, options: Map) ->
     for group in options.group.iter().chain(&options.groups) {
         if accounts::entry(&groups, group).is_none() {
             let error = HostError::new("users.failed", format!("the image has no group `{group}` for `{name}`"));
-            return Err(error.help("add it first with `add_group`; `std/users` knows what groups of administrators are called"));
+            return Err(
+                error.help("add it first with `add_group`; `std/users` knows what groups of administrators are called")
+            );
         }
     }
     let uid = choose(image, options.uid, options.system)?;
@@ -171,7 +173,10 @@ fn is_key(line: &str) -> bool {
     const TYPES: [&str; 5] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "cert-authority"];
     let words: Vec<&str> = line.split_whitespace().collect();
     !line.contains(['\n', '\r'])
-        && words.iter().position(|word| TYPES.iter().any(|kind| word.starts_with(kind))).is_some_and(|at| at + 1 < words.len())
+        && words
+            .iter()
+            .position(|word| TYPES.iter().any(|kind| word.starts_with(kind)))
+            .is_some_and(|at| at + 1 < words.len())
 }
 
 /// Users.
