@@ -7,7 +7,9 @@
 )]
 
 mod archive;
+mod audit;
 mod dib_words;
+mod disk_functions;
 mod docs;
 mod elements;
 mod images;

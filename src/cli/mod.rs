@@ -3,6 +3,7 @@
 //! In: arguments and environment. Out: a [`Request`](crate::request::Request), or one verb carried out; an exit status.
 //! One file a verb. After this room nobody knows which words were spoken. Not here: anything about elements, disks, packages.
 
+mod audit;
 mod block_device;
 pub mod boot;
 mod build;
@@ -45,6 +46,8 @@ enum Verb {
     Packages(packages::PackagesArgs),
     /// Start an image in QEMU and wait for a text on its console
     Boot(boot::BootArgs),
+    /// Show what elements may do, and what grew
+    Audit(audit::AuditArgs),
     /// Run the tests of elements, on an image in memory
     Test(test::TestArgs),
     /// The other side of `build`; started by kiln itself
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(args) => plan::run(args),
         Verb::Packages(args) => packages::run(&args),
         Verb::Boot(args) => boot::run(args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Builder(args) => builder::run(args),
         Verb::BlockDevice(args) => block_device::run(&args),

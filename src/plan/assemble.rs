@@ -18,6 +18,7 @@ use super::{
     collection, shell, writer,
 };
 use crate::disk;
+use crate::element::audit::audit;
 use crate::element::packages::{self, PackageFacts, PhasePackages};
 use crate::element::{Element, Hook, HookKind, Settings, secret};
 use crate::format;
@@ -34,6 +35,7 @@ pub fn assemble(
     settings: &Settings,
     disk: Option<(String, String)>,
 ) -> Result<Plan, PlanError> {
+    elements.iter().try_for_each(|element| request.policy.judge(&audit(element)))?;
     let shell = shell::is_needed(request, elements);
     if shell {
         collection::check(elements)?;

@@ -5,13 +5,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rhai::{NativeCallContext, Position};
 use serde_json::Value;
 
 use super::effect::Effect;
+use super::engine::processor_time;
 use super::host_error::HostError;
 use super::permission::{self, Permission, PermissionError};
 use crate::event::Events;
@@ -40,6 +41,7 @@ struct Inner {
     /// Texts that must not be said.
     hidden: Mutex<Vec<String>>,
     native: AtomicU64,
+    calls: AtomicU64,
     events: Events,
     test: Option<Test>,
 }
@@ -91,11 +93,12 @@ pub struct Declared {
 }
 
 /// A verb in progress; its time does not count as the script's.
-pub struct Running<'a>(&'a Inner, Instant);
+pub struct Running<'a>(&'a Inner, Duration);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let nanoseconds = u64::try_from(self.1.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let took = processor_time().saturating_sub(self.1);
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.0.native.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 }
@@ -130,6 +133,7 @@ impl Image {
             nodes: Mutex::default(),
             hidden: Mutex::default(),
             native: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
             events: events.clone(),
             test,
         })))
@@ -180,9 +184,10 @@ impl Image {
         lock(&self.0.last).clone()
     }
 
-    /// Time spent inside verbs.
-    pub fn native_time(&self) -> Duration {
-        Duration::from_nanos(self.0.native.load(Ordering::Relaxed))
+    /// How often verbs were called, and the processor time spent inside them.
+    pub fn verbs(&self) -> (u64, Duration) {
+        let nanoseconds = self.0.native.load(Ordering::Relaxed);
+        (self.0.calls.load(Ordering::Relaxed), Duration::from_nanos(nanoseconds))
     }
 
     /// Says which function runs.
@@ -241,7 +246,8 @@ impl Image {
     /// Begins a verb. The value must live as long as the verb runs.
     pub fn enter(&self, ctx: &NativeCallContext<'_>) -> Running<'_> {
         *lock(&self.0.last) = Some(site(ctx));
-        Running(&self.0, Instant::now())
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
+        Running(&self.0, processor_time())
     }
 
     /// This permission was granted, or the call is a test's own.

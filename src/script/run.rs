@@ -92,7 +92,7 @@ impl Script {
         sources.add(&name, &text);
         let clock = image.clone();
         let imports = Imports::new(element, &sources);
-        let engine = engine::engine(imports, events, move || clock.native_time(), testing);
+        let engine = engine::engine(imports, events, move || clock.verbs(), testing);
         let mut ast =
             engine.compile(&text).map_err(|error| error::explain(&engine, None, &sources, &name, error.into()))?;
         ast.set_source(&name);
@@ -181,7 +181,7 @@ mod tests {
             .file("element.rhai", "import \"std/packages\" as packages;\nconst ELEMENT = #{ summary: \"x\" };\nconst HOME = \"/etc/vim\";\nfn install(image) {\n    packages::ensure(image, [\"vim\"]);\n    image.write_file(global::HOME + \"/vimrc\", image.render(\"static/vimrc.j2\", #{ what: \"number\" }), #{ mode: 0o600 });\n}\n");
         let effects = fixture.install().unwrap();
         let lines: Vec<_> = effects.iter().map(|e| (e.verb.as_str(), e.file.as_str(), e.line)).collect();
-        assert_eq!(lines, [("install_packages", "std/packages.rhai", 12), ("write_file", "vim/element.rhai", 6)]);
+        assert_eq!(lines, [("install_packages", "std/packages.rhai", 21), ("write_file", "vim/element.rhai", 6)]);
         assert_eq!(fixture.target.read("/etc/vim/vimrc".into()).unwrap(), b"set number\n");
         assert_eq!(fixture.target.stat("/etc/vim/vimrc".into()).unwrap().unwrap().mode, 0o600);
     }
@@ -347,7 +347,8 @@ mod tests {
         let text = r#"
             fn install(image) {
                 image.add_group("web", #{ gid: 500 });
-                image.add_user("web", #{ uid: 500, group: "web", groups: ["a", "b"], shell: "/bin/sh" });
+                image.add_group("a");
+                image.add_user("web", #{ uid: 500, group: "web", groups: ["a"], shell: "/bin/sh" });
                 image.add_user("root");
                 let ended = image.run_in_chroot(["false"], #{ check: false, env: #{ A: "b" }, stdin: "x", timeout: 5 });
                 if ended.status != 1 || ended.stdout != "out" { throw "status"; }
@@ -359,9 +360,10 @@ mod tests {
         fixture.target.add_command(vec!["false".into()], output);
         let fixture = fixture.file("element.rhai", text);
         fixture.install().unwrap_or_else(|error| panic!("{}", error.render(false)));
-        let lines: Vec<String> = fixture.target.done().iter().map(|done| done.args.join(" ")).collect();
-        let user = "useradd --create-home --uid=500 --gid=web --groups=a,b --shell=/bin/sh web";
-        assert_eq!(lines, ["groupadd --gid=500 web", user, "false", "false"]);
+        let text = |path: &str| String::from_utf8(fixture.target.read(path.into()).unwrap()).unwrap();
+        assert!(text("/etc/passwd").ends_with("web:x:500:500::/home/web:/bin/sh\n"), "{}", text("/etc/passwd"));
+        assert_eq!(text("/etc/group"), "root:x:0:\nweb:x:500:\na:x:1000:web\n");
+        assert_eq!(text("/etc/shadow"), "web:!::0:99999:7:::\n");
     }
 
     #[test]

@@ -106,6 +106,17 @@ impl FakeTarget {
         self.state().done.push(Done { verb, args });
     }
 
+    /// Why nothing is at the real path `at`.
+    fn absent(&self, attempt: &str, path: &Utf8Path, at: &Utf8Path) -> TargetError {
+        let state = self.state();
+        let above = at.ancestors().skip(1).find_map(|folder| state.kind(folder));
+        let kind = match above {
+            Some(FileKind::Directory) | None => std::io::ErrorKind::NotFound,
+            Some(_) => std::io::ErrorKind::NotADirectory,
+        };
+        TargetError::io(attempt, path, &kind.into())
+    }
+
     fn parents(&self, path: &Utf8Path) -> Result<Utf8PathBuf, TargetError> {
         let at = self.resolve(path, false)?;
         let mut state = self.state();
@@ -176,13 +187,11 @@ impl Target for FakeTarget {
 
     fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, TargetError> {
         let at = self.resolve(path, true)?;
-        match self.state().nodes.get(&at).map(|node| &node.content) {
-            Some(Content::File(content)) => Ok(content.clone()),
+        let node = self.state().nodes.get(&at).map(|node| node.content.clone());
+        match node {
+            Some(Content::File(content)) => Ok(content),
             Some(_) => Err(TargetError::new("io.failed", format!("cannot read `{path}` in the image: it is a folder"))),
-            None => {
-                let text = format!("cannot read `{path}` in the image: no such file or directory");
-                Err(TargetError::new("io.not-found", text))
-            }
+            None => Err(self.absent("read", path, &at)),
         }
     }
 
@@ -196,8 +205,8 @@ impl Target for FakeTarget {
                 return Err(TargetError::new("io.failed", text));
             }
             None => {
-                let text = format!("cannot list `{path}` in the image: no such file or directory");
-                return Err(TargetError::new("io.not-found", text));
+                drop(state);
+                return Err(self.absent("list", path, &at));
             }
         }
         let names = state.nodes.keys().filter(|node| node.parent() == Some(&at));
@@ -284,9 +293,9 @@ impl Target for FakeTarget {
     fn set_attributes(&self, path: &Utf8Path, attributes: Attributes) -> Result<(), TargetError> {
         self.record("set_attributes", vec![path.to_string()]);
         let at = self.resolve(path, true)?;
-        if self.state().kind(&at).is_none() {
-            let text = format!("cannot set owner or mode of `{path}` in the image: no such file or directory");
-            return Err(TargetError::new("io.not-found", text));
+        let kind = self.state().kind(&at);
+        if kind.is_none() {
+            return Err(self.absent("set owner or mode of", path, &at));
         }
         self.apply(&at, &attributes)
     }

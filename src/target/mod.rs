@@ -89,7 +89,7 @@ pub struct Stat {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Size in bytes.
+    /// Size in bytes; 0 of a folder.
     pub size: u64,
 }
 
@@ -163,7 +163,11 @@ impl TargetError {
     pub fn io(attempt: &str, path: &Utf8Path, error: &std::io::Error) -> Self {
         let code = if error.kind() == std::io::ErrorKind::NotFound { "io.not-found" } else { "io.failed" };
         // std adds the number of the error, which says nothing to a reader.
-        let text = error.to_string();
+        let text = match error.kind() {
+            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+            std::io::ErrorKind::NotADirectory => "a part of it is no folder".to_owned(),
+            _ => error.to_string(),
+        };
         let reason = text.split(" (os error").next().unwrap_or_default().to_lowercase();
         Self::new(code, format!("cannot {attempt} `{path}` in the image: {reason}"))
     }

@@ -215,7 +215,8 @@ impl Target for Tree {
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
-            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            // A folder's is its file system's affair.
+            size: if kind == FileKind::Directory { 0 } else { u64::try_from(stat.st_size).unwrap_or_default() },
         }))
     }
 

@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 use super::super::host_error::{HostError, RhaiResult};
 use super::super::image::Image;
 use super::super::permission::Permission;
+use super::options;
 
 /// The verbs that describe the disk.
 pub const VERBS: [&str; 6] = ["describe_disk", "partition", "volume_group", "encrypt", "format_as", "mount_at"];
 
 /// A script's value as a node holds it.
 fn value(from: &Dynamic) -> Result<Value, HostError> {
+    options::check_depth(from)?;
     rhai::serde::from_dynamic(from)
         .map_err(|_| HostError::usage("node", format!("a node cannot hold `{}`", from.type_name())))
 }

@@ -153,6 +153,7 @@ pub mod verbs {
     /// Sets an option of the element.
     #[rhai_fn(return_raw)]
     pub fn set_option(image: &mut Image, name: &str, value: Dynamic) -> RhaiResult<()> {
+        options::check_depth(&value)?;
         let value = rhai::serde::from_dynamic(&value)?;
         image.world().options.insert(name.to_owned(), value);
         Ok(())
