@@ -24,10 +24,11 @@ pub(super) struct Part {
     pub others: Vec<Utf8PathBuf>,
 }
 
-/// Makes the file system on a loop device with the command that `mkfs` makes of the device's node, lets `prepare` make folders
-/// (or subvolumes) in the mounted file system, and copies `parts` there.
+/// Makes the file system on a loop device with the command that `mkfs` makes of the device's node, mounts it with `options`, lets
+/// `prepare` make folders (or subvolumes) in it, and copies `parts` there.
 pub(super) fn fill(
     job: &Job<'_>,
+    options: &str,
     mkfs: impl Fn(&Utf8Path) -> Vec<String> + Send + Sync,
     prepare: impl Fn(&Utf8Path) -> Result<(), DiskError> + Send + Sync,
     parts: &[Part],
