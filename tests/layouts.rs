@@ -14,16 +14,21 @@ const RELEASE: &str = "bookworm";
 /// What all of these disks need together.
 const PACKAGES: &str = "btrfs-progs,cryptsetup-initramfs,lvm2,xfsprogs";
 
-/// A GPT with an EFI system partition and a BIOS boot partition; what follows are the nodes of `root` and more partitions.
+/// A GPT with an EFI system partition and a BIOS boot partition; what follows are more partitions and nodes.
 fn gpt(rest: &str) -> String {
+    gpt_of(512, rest)
+}
+
+/// The same on sectors of `sector` bytes.
+fn gpt_of(sector: u32, rest: &str) -> String {
     format!(
         "
-- local_loop: {{ name: image0, size: 3GiB }}
+- local_loop: {{ name: image0, size: 3GiB, block_size: {sector} }}
 - partitioning:
     base: image0
     label: gpt
     partitions:
-    - {{ name: ESP, type: EF00, size: 200MiB, mkfs: {{ type: vfat, mount: {{ mount_point: /boot/efi, fstab: {{}} }} }} }}
+    - {{ name: ESP, type: EF00, size: 300MiB, mkfs: {{ type: vfat, mount: {{ mount_point: /boot/efi, fstab: {{}} }} }} }}
     - {{ name: BSP, type: EF02, size: 8MiB }}
 {rest}"
     )
@@ -91,18 +96,30 @@ fn check_gpt(raw: &Path) {
 #[test]
 fn a_disk_of_4k_sectors_boots_by_uefi() {
     let sandbox = Sandbox::new();
-    let image = build(&sandbox, "", &["block-device-efi-4k"], &[]);
-    boot(
-        &image,
-        &["--uefi", "--sector-size", "4096"],
-        &[r"EXT4-fs \(vda\d\): mounted filesystem", "4096-byte logical"],
-    );
+    let rest = "    - { name: root, size: 100%, mkfs: { name: mkfs_root, type: ext4, mount: { mount_point: /, fstab: {} } } }\n";
+    let image = build(&sandbox, &gpt_of(4096, rest), &["block-device-efi"], &[]);
+    let signs = [r"EXT4-fs \(vda3\): mounted filesystem", "4096-byte logical blocks"];
+    boot(&image, &["--uefi", "--sector-size", "4096"], &signs);
 }
 
 #[test]
 fn a_root_on_logical_volumes_boots_both_ways() {
     let sandbox = Sandbox::new();
-    let image = build(&sandbox, "", &["block-device-efi-lvm"], &[]);
+    let rest = "
+    - { name: physical, type: 8E00, size: 100% }
+- lvm:
+    name: lvm
+    pvs: [{ name: pv, base: physical }]
+    vgs: [{ name: vg, base: [pv] }]
+    lvs:
+    - { name: lv_root, base: vg, size: 1700MiB }
+    - { name: lv_var, base: vg, size: 600MiB }
+    - { name: lv_home, base: vg, extents: 100%FREE }
+- mkfs: { name: fs_root, base: lv_root, type: xfs, label: img-rootfs, mount: { mount_point: /, fstab: {} } }
+- mkfs: { name: fs_var, base: lv_var, type: xfs, mount: { mount_point: /var, fstab: {} } }
+- mkfs: { name: fs_home, base: lv_home, type: xfs, mount: { mount_point: /home, fstab: {} } }
+";
+    let image = build(&sandbox, &gpt(rest), &["block-device-efi"], &[]);
     check_gpt(&image);
     let volume = cut(&image, 3, 0, Some(8 << 20));
     let volume = volume.to_str().unwrap();
