@@ -14,6 +14,7 @@ mod docs;
 mod elements;
 mod images;
 mod interruption;
+mod layouts;
 mod plan;
 mod refusals;
 mod rooms;

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::BootError;
 use super::platform::{self, ESP, Platform};
-use super::{BiosFiles, BootFiles, files, probe};
+use super::{BiosFiles, BootFiles, files, probe, signed};
 use crate::disk::layout::{Disk, FileSystem, Layout};
 use crate::event::Events;
 use crate::sandbox::chroot::Chroot;
@@ -69,10 +69,14 @@ pub(super) fn configure(
         grub.modules(platform)?;
         match platform.removable() {
             None => made.bios = Some(grub.bios()?),
-            Some(program) => made.efi.push(grub.efi(platform, program)?),
+            Some(program) => made.efi.extend(grub.efi(platform, program)?),
         }
     }
     grub.configuration()?;
+    if made.efi.len() > 1 {
+        // Shim and a signed GRUB, which has its folder built in.
+        signed::lead(chroot.root(), &format!("{}configfile $prefix/grub.cfg\n", grub.early()))?;
+    }
     Ok(made)
 }
 
@@ -164,16 +168,14 @@ impl Grub<'_> {
         Ok(BiosFiles { disk: self.disk.name.clone(), boot_image, core_image })
     }
 
-    /// A UEFI program at the removable path. It finds GRUB's folder by the file system's identifier, wherever the disk is.
-    fn efi(&self, platform: Platform, program: &str) -> Result<Utf8PathBuf, BootError> {
+    /// A UEFI program at the removable path: the distribution's signed ones when the image has them. It finds GRUB's folder by the
+    /// file system's identifier, wherever the disk is.
+    fn efi(&self, platform: Platform, program: &str) -> Result<Vec<Utf8PathBuf>, BootError> {
         let folder = files::folder(self.chroot.root(), &format!("{}/{}", self.names.folder, platform.name()))?;
-        // Read by GRUB's rescue parser, which knows no conditions; a failing search leaves `root` as it is.
-        let mut early = String::new();
-        if !self.boot.label.is_empty() && !self.boot.label.contains(['\'', '\n']) {
-            early.push_str(&format!("search.fs_label '{}' root\n", self.boot.label));
+        if let Some(made) = signed::install(self.chroot.root(), platform, program)? {
+            return Ok(made);
         }
-        early.push_str(&format!("search.fs_uuid {} root\n", probe::identifier(self.boot)));
-        early.push_str(&format!("set prefix=($root)'{}'\n", self.folder));
+        let early = self.early();
         files::write(&folder.join("load.cfg"), early.as_bytes())?;
         let early = format!("{}/{}/load.cfg", self.names.folder, platform.name());
 
@@ -184,7 +186,18 @@ impl Grub<'_> {
             vec!["part_gpt", "part_msdos", "lvm", "fat", "search_label", "search_fs_uuid", "normal", filesystem];
         modules.dedup();
         self.make_image(platform, &self.folder, Some(&early), &output, &modules)?;
-        Ok(output.into())
+        Ok(vec![output.into()])
+    }
+
+    /// How GRUB finds its folder: read by its rescue parser, which knows no conditions; a failing search leaves `root` as it is.
+    fn early(&self) -> String {
+        let mut early = String::new();
+        if !self.boot.label.is_empty() && !self.boot.label.contains(['\'', '\n']) {
+            early.push_str(&format!("search.fs_label '{}' root\n", self.boot.label));
+        }
+        early.push_str(&format!("search.fs_uuid {} root\n", probe::identifier(self.boot)));
+        early.push_str(&format!("set prefix=($root)'{}'\n", self.folder));
+        early
     }
 
     fn make_image(

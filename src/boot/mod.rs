@@ -13,7 +13,11 @@ mod pe;
 mod platform;
 mod probe;
 mod root;
+mod root_hash;
+mod signed;
 mod systemd;
+
+use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -80,4 +84,18 @@ pub fn install(files: &BootFiles, layout: &Layout, disk: &str, image: &Utf8Path)
         Some(bios) if bios.disk == disk => bios::install(bios, layout, image),
         _ => Ok(()),
     }
+}
+
+/// Puts the root hashes of verified devices, by their names, into the boot entries on the raw image `image` of the disk named `disk`,
+/// which [`configure`] wrote without them.
+///
+/// # Errors
+/// When the image cannot be read or written.
+pub fn install_root_hashes(
+    hashes: &BTreeMap<String, String>,
+    layout: &Layout,
+    disk: &str,
+    image: &Utf8Path,
+) -> Result<(), BootError> {
+    root_hash::fill(layout, disk, image, hashes)
 }

@@ -150,7 +150,7 @@ fn put(tree: &Utf8Path, path: &str, content: &[u8]) -> Result<Utf8PathBuf, BootE
 }
 
 /// A value of os-release(5).
-fn os_release(text: &str, name: &str) -> Option<String> {
+pub(super) fn os_release(text: &str, name: &str) -> Option<String> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
     let value = value.trim().trim_matches(['"', '\'']);
     (!value.is_empty()).then(|| value.to_owned())

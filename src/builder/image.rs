@@ -39,6 +39,8 @@ pub struct Raw {
     pub disk: String,
     /// Its size in bytes.
     pub size: u64,
+    /// The root hashes of its verified devices, by their names.
+    pub root_hashes: BTreeMap<String, String>,
 }
 
 impl Image<'_> {
@@ -62,8 +64,8 @@ impl Image<'_> {
         let secrets = self.secrets(&layout)?;
         let (time, events) = (self.plan.source_date_epoch, self.events);
         let content = disk::direct::Content { tree, time, secrets: &secrets, events };
-        disk::direct::write(&layout, &disk, &file, &content)?;
-        Ok(Raw { file, layout, disk, size })
+        let written = disk::direct::write(&layout, &disk, &file, &content)?;
+        Ok(Raw { file, layout, disk, size, root_hashes: written.root_hashes })
     }
 
     /// The secrets that open the containers of `layout`.
@@ -78,7 +80,9 @@ impl Image<'_> {
 
     /// Puts the boot loader's code into a raw image.
     pub fn install_boot_code(&self, raw: &Raw, files: Option<&BootFiles>) -> Result<(), BuildError> {
-        files.map_or(Ok(()), |files| Ok(boot::install(files, &raw.layout, &raw.disk, &raw.file)?))
+        let Some(files) = files else { return Ok(()) };
+        boot::install(files, &raw.layout, &raw.disk, &raw.file)?;
+        Ok(boot::install_root_hashes(&raw.root_hashes, &raw.layout, &raw.disk, &raw.file)?)
     }
 
     /// What tells this build's temporary files from another's: the name of its work folder.

@@ -1,10 +1,13 @@
 //! Btrfs, by `mkfs.btrfs`, with its subvolumes.
 //!
-//! `mkfs.btrfs --rootdir` fills a file system from a folder; subvolumes it makes since 6.12. Before, the kernel makes and fills them.
-//! In: a job. Out: the file system in its place. Its inner identifiers and times are the tool's: it is not the same bytes in every
-//! build.
+//! `mkfs.btrfs --rootdir` fills a file system from a folder, makes subvolumes since 6.12 and compresses since 6.13, but loses the
+//! numbers of device nodes and takes every time as it is (7.1 still does). So the kernel fills it where it can, and the tool where no
+//! kernel has btrfs. In: a job. Out: the file system in its place. Inner identifiers and change times are the tool's or the
+//! kernel's: it is not the same bytes in every build.
 
-use camino::Utf8Path;
+use std::os::unix::fs::FileTypeExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::by_kernel::{self, Part};
 use super::version::{self, Version};
@@ -19,18 +22,39 @@ const FILLS: Version = Version(4, 17);
 /// Since when there is `--subvol`.
 const SUBVOLUMES: Version = Version(6, 12);
 
+/// Since when there is `--compress`.
+const COMPRESSES: Version = Version(6, 13);
+
 /// How `filesystem` is filled on this machine.
 pub(super) fn way(filesystem: &FileSystem) -> Way {
-    let needs = if filesystem.subvolumes.is_empty() { FILLS } else { SUBVOLUMES };
-    Way::choose("btrfs", "mkfs.btrfs", version::of(&["mkfs.btrfs", "--version"]), needs)
+    let needs = match compression(filesystem) {
+        Some(_) => COMPRESSES,
+        None if filesystem.subvolumes.is_empty() => FILLS,
+        None => SUBVOLUMES,
+    };
+    match Way::kernel("btrfs", "mkfs.btrfs loses numbers of device nodes and keeps late times".to_owned()) {
+        Way::None { .. } => Way::choose("btrfs", "mkfs.btrfs", version::of(&["mkfs.btrfs", "--version"]), needs),
+        way => way,
+    }
 }
 
 /// Makes and fills the file system.
 pub(super) fn write(job: &Job<'_>) -> Result<(), DiskError> {
-    let parts = parts(job);
-    match (way(job.filesystem), parts.as_slice()) {
-        (_, []) if job.filesystem.subvolumes.is_empty() => pieces::beside(job, |file| run(job, file, None)),
-        (Way::Tool, [part]) if job.filesystem.subvolumes.is_empty() => pieces::beside(job, |file| {
+    let (parts, divided) = (parts(job), !job.filesystem.subvolumes.is_empty());
+    if parts.is_empty() && !divided {
+        return pieces::beside(job, |file| run(job, file, None));
+    }
+    let way = way(job.filesystem);
+    if way == Way::Tool
+        && let Some(node) = parts.iter().find_map(|part| device_node(&part.content))
+    {
+        let why = format!(
+            "mkfs.btrfs would lose the numbers of the device node {node}; remove it, or build where the kernel has btrfs"
+        );
+        return Err(DiskError::Shape { node: job.filesystem.name.clone(), why });
+    }
+    match (way, parts.as_slice()) {
+        (Way::Tool, [part]) if !divided => pieces::beside(job, |file| {
             seeing_only(&part.content, &part.others, || run(job, file, Some(&part.content)))
                 .map_err(DiskError::io("hide the content of other file systems in", &part.content))?
         }),
@@ -38,9 +62,26 @@ pub(super) fn write(job: &Job<'_>) -> Result<(), DiskError> {
         (way, parts) => {
             way.check(&job.filesystem.name)?;
             job.events.info(format!("{}: {way}", job.filesystem.name));
-            by_kernel::fill(job, |device| words(job, device, None), |top| subvolumes(job, top), parts)
+            let options = compression(job.filesystem).map(|how| format!("compress={how}")).unwrap_or_default();
+            by_kernel::fill(job, &options, |device| words(job, device, None), |top| subvolumes(job, top), parts)
         }
     }
+}
+
+/// A device node in the folder, which no version of mkfs.btrfs so far (7.1) copies with its numbers.
+fn device_node(content: &Utf8Path) -> Option<Utf8PathBuf> {
+    let entries = walkdir::WalkDir::new(content).same_file_system(true).into_iter().flatten();
+    let special = |kind: std::fs::FileType| kind.is_char_device() || kind.is_block_device();
+    let node = entries.into_iter().find(|entry| special(entry.file_type()))?;
+    let node = Utf8PathBuf::try_from(node.into_path()).ok()?;
+    Some(node.strip_prefix(content).map_or_else(|_| node.clone(), |inside| Utf8Path::new("/").join(inside)))
+}
+
+/// How its files are compressed: as the first of its mounts says that is to have compressed ones.
+fn compression(filesystem: &FileSystem) -> Option<&str> {
+    let mut options =
+        filesystem.mounts().filter_map(|mounted| mounted.fstab).flat_map(|entry| entry.options.split(','));
+    options.find_map(|option| option.strip_prefix("compress=").or_else(|| option.strip_prefix("compress-force=")))
 }
 
 /// What each of its mounts shows is filled from the folder it is mounted at.
@@ -84,6 +125,9 @@ fn words(job: &Job<'_>, device: &Utf8Path, content: Option<&Utf8Path>) -> Vec<St
     words.extend(filesystem.options.iter().cloned());
     if let Some(content) = content {
         words.extend(["--rootdir".into(), content.to_string()]);
+        if let Some(how) = compression(filesystem) {
+            words.extend(["--compress".into(), how.to_owned()]);
+        }
         for subvolume in &filesystem.subvolumes {
             words.extend(["--subvol".into(), format!("rw:{}", subvolume.name)]);
         }

@@ -24,38 +24,39 @@ pub(super) struct Part {
     pub others: Vec<Utf8PathBuf>,
 }
 
-/// Makes the file system on a loop device with the command that `mkfs` makes of the device's node, lets `prepare` make folders
-/// (or subvolumes) in the mounted file system, and copies `parts` there.
+/// Makes the file system on a loop device with the command that `mkfs` makes of the device's node, mounts it with `options`, lets
+/// `prepare` make folders (or subvolumes) in it, and copies `parts` there.
 pub(super) fn fill(
     job: &Job<'_>,
+    options: &str,
     mkfs: impl Fn(&Utf8Path) -> Vec<String> + Send + Sync,
     prepare: impl Fn(&Utf8Path) -> Result<(), DiskError> + Send + Sync,
     parts: &[Part],
 ) -> Result<(), DiskError> {
     let failed = |what| DiskError::io(what, job.image);
     let node = &job.filesystem.name;
-    let work =
-        || {
-            let device = LoopDevice::attach_part(job.image, job.sector, job.start, job.filesystem.size)
-                .map_err(failed("attach as a loop device"))?;
-            let mkfs = Command::new(mkfs(device.node()));
-            mkfs.check(job.events).map_err(|source| DiskError::Mkfs { node: node.clone(), source })?;
-            let folder = pieces::beside_image(job.image, "mounted");
-            std::fs::create_dir_all(&folder).map_err(DiskError::io("create", &folder))?;
-            let (kind, options) = driver::mount_by(&job.filesystem.kind);
-            let mounted = Mounted::device(device.node(), &kind, options, &folder)
-                .map_err(|source| DiskError::Mount { node: node.clone(), device: device.node().to_owned(), source })?;
-            prepare(&folder)?;
-            for part in parts {
-                copy(job, part, &folder.join(&part.to))?;
-            }
-            if let Some(time) = job.time {
-                clamp(&folder, time)?;
-            }
-            mounted.unmount().map_err(DiskError::io("unmount", &folder))?;
-            device.detach().map_err(failed("detach from its loop device"))?;
-            std::fs::remove_dir(&folder).map_err(DiskError::io("remove", &folder))
-        };
+    let work = || {
+        let device = LoopDevice::attach_part(job.image, job.sector, job.start, job.filesystem.size)
+            .map_err(failed("attach as a loop device"))?;
+        let mkfs = Command::new(mkfs(device.node()));
+        mkfs.check(job.events).map_err(|source| DiskError::Mkfs { node: node.clone(), source })?;
+        let folder = pieces::beside_image(job.image, "mounted");
+        std::fs::create_dir_all(&folder).map_err(DiskError::io("create", &folder))?;
+        let (kind, usual) = driver::mount_by(&job.filesystem.kind);
+        let options: Vec<&str> = [usual, options].into_iter().filter(|options| !options.is_empty()).collect();
+        let mounted = Mounted::device(device.node(), &kind, &options.join(","), &folder)
+            .map_err(|source| DiskError::Mount { node: node.clone(), device: device.node().to_owned(), source })?;
+        prepare(&folder)?;
+        for part in parts {
+            copy(job, part, &folder.join(&part.to))?;
+        }
+        if let Some(time) = job.time {
+            clamp(&folder, time)?;
+        }
+        mounted.unmount().map_err(DiskError::io("unmount", &folder))?;
+        device.detach().map_err(failed("detach from its loop device"))?;
+        std::fs::remove_dir(&folder).map_err(DiskError::io("remove", &folder))
+    };
     seeing_only(job.tree, &[], work).map_err(DiskError::io("make mounts for", job.image))?
 }
 

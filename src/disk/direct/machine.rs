@@ -5,7 +5,7 @@
 
 use super::way::Way;
 use super::{DiskError, btrfs, read_only, space, xfs};
-use crate::disk::layout::{FileSystem, Layout, VolumeKind};
+use crate::disk::layout::{Device, FileSystem, Layout, VolumeKind};
 
 /// The file systems that this version can write, for messages.
 const SUPPORTED: &str = "ext2, ext3, ext4, xfs, btrfs, vfat, swap, squashfs, erofs";
@@ -18,12 +18,18 @@ const CIPHER: &str = "aes-xts-plain64";
 /// # Errors
 /// When a file system's type is not one this version writes, or something lies where it cannot.
 pub fn check(layout: &Layout) -> Result<(), DiskError> {
-    let thin = |kind: &VolumeKind| !matches!(kind, VolumeKind::Linear { .. });
-    for group in &layout.volume_groups {
-        if let Some(volume) = group.volumes.iter().find(|volume| thin(&volume.kind)) {
-            let node = volume.name.clone();
-            return Err(DiskError::UnsupportedDevice { node, what: "a thin volume" });
-        }
+    // A thin volume has no place of its own that something else than a file system could be written to.
+    let thin = |device: &Device| {
+        let Device::Volume { group, volume } = device else { return false };
+        layout.volume(group, volume).is_some_and(|(_, volume)| matches!(volume.kind, VolumeKind::Thin { .. }))
+    };
+    let containers = layout.luks.iter().map(|luks| (&luks.name, &luks.device));
+    let physical = layout.volume_groups.iter().flat_map(|group| &group.physical_volumes);
+    let physical = physical.map(|volume| (&volume.name, &volume.device));
+    let verified = layout.verity.iter().flat_map(|verity| [(&verity.name, &verity.data), (&verity.name, &verity.hash)]);
+    if let Some((node, _)) = containers.chain(physical).chain(verified).find(|(_, device)| thin(device)) {
+        let what = "what lies on a thin volume and is no file system";
+        return Err(DiskError::UnsupportedDevice { node: node.clone(), what });
     }
     let wrong = |luks: &&crate::disk::layout::Luks| luks.cipher != CIPHER || ![256, 512].contains(&luks.key_bits);
     if let Some(luks) = layout.luks.iter().find(wrong) {
@@ -78,6 +84,10 @@ pub fn host_tools(layout: &Layout) -> Vec<(&'static str, &'static str)> {
             _ => &[],
         };
         tools.extend(needed);
+    }
+    let pool = |volume: &crate::disk::layout::LogicalVolume| matches!(volume.kind, VolumeKind::ThinPool { .. });
+    if layout.volume_groups.iter().any(|group| group.volumes.iter().any(pool)) {
+        tools.push(("thin_restore", "thin-provisioning-tools"));
     }
     tools.sort_unstable();
     tools.dedup();

@@ -21,6 +21,7 @@ mod pieces;
 mod read_only;
 mod space;
 mod swap;
+mod thin;
 mod tree;
 mod verity;
 mod version;
@@ -32,7 +33,7 @@ use std::fs::{File, OpenOptions};
 
 use camino::Utf8Path;
 
-use super::layout::{Device, FileSystem, Layout, Table};
+use super::layout::{Device, FileSystem, Layout, Table, VolumeKind};
 use crate::event::Events;
 pub use error::DiskError;
 use job::Job;
@@ -82,6 +83,7 @@ pub fn write(layout: &Layout, disk: &str, image: &Utf8Path, content: &Content<'_
     for filesystem in &layout.filesystems {
         write_filesystem(layout, filesystem, &spaces, content)?;
     }
+    write_thin_pools(layout, &spaces, content)?;
     let written = Written { root_hashes: write_hashes(layout, &spaces)? };
     write_volume_groups(layout, &spaces, content)?;
     for container in space::from_the_inside(layout) {
@@ -92,7 +94,7 @@ pub fn write(layout: &Layout, disk: &str, image: &Utf8Path, content: &Content<'_
             .get(&container.secret)
             .ok_or_else(|| DiskError::NoSecret { node: container.name.clone(), secret: container.secret.clone() })?;
         luks::write(container, secret, plain, file, to.start).map_err(DiskError::io("encrypt", inside))?;
-        spaces.close(&container.name)?;
+        spaces.close(&container.name);
     }
     Ok(written)
 }
@@ -108,22 +110,56 @@ fn write_filesystem(
     if !spaces.have(&pieces) {
         return Ok(());
     }
-    let sector = space::sector(layout, &filesystem.device);
-    let Content { tree, time, events, .. } = *content;
-    let write_to = |image: &Utf8Path, file: &File, start: u64| {
-        fill(&Job { layout, filesystem, image, start, sector, tree, time, events }, file)
-    };
+    let write_to = |image: &Utf8Path, file: &File, start| write_at(layout, filesystem, image, file, start, content);
     if let [Piece { space, start, .. }] = pieces.as_slice()
         && let Some((image, file)) = spaces.file(space)
     {
         return write_to(image, file, *start);
     }
     // In several pieces: whole at first.
-    let whole = spaces.beside("volume");
-    let file = pieces::create(&whole, filesystem.size)?;
-    let done = write_to(&whole, &file, 0).and_then(|()| spaces.spread(&whole, &pieces));
-    std::fs::remove_file(&whole).map_err(DiskError::io("remove", &whole))?;
-    done
+    let whole = spaces.temporary("volume", filesystem.size)?;
+    write_to(&whole.path, &whole.file, 0)?;
+    spaces.spread(&whole.path, &pieces)
+}
+
+/// Writes a file system from the byte `start` of `file`, which is at `image`.
+fn write_at(
+    layout: &Layout,
+    filesystem: &FileSystem,
+    image: &Utf8Path,
+    file: &File,
+    start: u64,
+    content: &Content<'_>,
+) -> Result<(), DiskError> {
+    let sector = space::sector(layout, &filesystem.device);
+    let Content { tree, time, events, .. } = *content;
+    fill(&Job { layout, filesystem, image, start, sector, tree, time, events }, file)
+}
+
+/// Writes the thin pools on this disk with the file systems of their volumes.
+fn write_thin_pools(layout: &Layout, spaces: &Spaces<'_>, content: &Content<'_>) -> Result<(), DiskError> {
+    for group in &layout.volume_groups {
+        for pool in &group.volumes {
+            let VolumeKind::ThinPool { data, .. } = &pool.kind else { continue };
+            if !spaces.have(&space::extents(layout, group, &data.segments).unwrap_or_default()) {
+                continue;
+            }
+            let mut volumes = Vec::new();
+            for volume in &group.volumes {
+                let VolumeKind::Thin { pool: of, device_id } = &volume.kind else { continue };
+                if *of == pool.name {
+                    let whole = spaces.temporary(&format!("{}.thin", volume.name), volume.size)?;
+                    let device = Device::Volume { group: group.name.clone(), volume: volume.name.clone() };
+                    for filesystem in layout.filesystems.iter().filter(|filesystem| filesystem.device == device) {
+                        write_at(layout, filesystem, &whole.path, &whole.file, 0, content)?;
+                    }
+                    volumes.push(thin::Thin { id: *device_id, whole, size: volume.size });
+                }
+            }
+            thin::write(layout, group, pool, &volumes, spaces, content.events)?;
+        }
+    }
+    Ok(())
 }
 
 fn fill(job: &Job<'_>, file: &File) -> Result<(), DiskError> {

@@ -14,26 +14,48 @@ use super::{DiskError, Job};
 /// Bytes at a time.
 const CHUNK: u64 = 1 << 20;
 
+/// A file beside the image, for what is made on the way; removed when it is dropped.
+pub(super) struct Temporary {
+    /// Where it is.
+    pub path: Utf8PathBuf,
+    /// The file as it was made; a tool may have put another in its place.
+    pub file: File,
+}
+
+impl Temporary {
+    /// A file of `size` bytes, all of them a hole, with the name of `image` and `what` behind it.
+    pub fn new(image: &Utf8Path, what: &str, size: u64) -> Result<Self, DiskError> {
+        let path = beside_image(image, what);
+        let file = create(&path, size)?;
+        Ok(Self { path, file })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
 /// Lets `make` write the job's file system into a file of its own, of the right size, and puts it into its place: for tools that
 /// know no offset.
 pub(super) fn beside(job: &Job<'_>, make: impl FnOnce(&Utf8Path) -> Result<(), DiskError>) -> Result<(), DiskError> {
-    let path = beside_image(job.image, "part");
-    let file = create(&path, job.filesystem.size)?;
-    let done = make(&path).and_then(|()| {
-        let to = OpenOptions::new().write(true).open(job.image).map_err(DiskError::io("open", job.image))?;
-        // The tool may have made a new file of that name, or another size.
-        let from = File::open(&path).map_err(DiskError::io("open", &path))?;
-        let size = from.metadata().map_err(DiskError::io("look at", &path))?.len();
-        if size > job.filesystem.size {
-            let node = job.filesystem.name.clone();
-            let why = format!("it takes {size} bytes and has room for {}", job.filesystem.size);
-            return Err(DiskError::Shape { node, why });
-        }
-        copy(&from, 0, &to, job.start, size).map_err(DiskError::io("write into", job.image))
-    });
-    drop(file);
-    std::fs::remove_file(&path).map_err(DiskError::io("remove", &path))?;
-    done
+    let part = Temporary::new(job.image, "part", job.filesystem.size)?;
+    make(&part.path)?;
+    let to = OpenOptions::new().write(true).open(job.image).map_err(DiskError::io("open", job.image))?;
+    let from = File::open(&part.path).map_err(DiskError::io("open", &part.path))?;
+    let size = from.metadata().map_err(DiskError::io("look at", &part.path))?.len();
+    if size > job.filesystem.size {
+        // Some tools make the file larger than they were told.
+        return Err(DiskError::DoesNotFit {
+            node: job.filesystem.name.clone(),
+            mount_point: job.filesystem.mounts().next().map(|mounted| mounted.point.to_owned()).unwrap_or_default(),
+            used: size,
+            size: job.filesystem.size,
+            missing: size - job.filesystem.size,
+        });
+    }
+    copy(&from, 0, &to, job.start, size).map_err(DiskError::io("write into", job.image))
 }
 
 /// The path of a file beside the image, with its name and something behind it.

@@ -1,7 +1,8 @@
 //! Squashfs and EROFS: file systems that are packed once, straight into their place.
 //!
-//! In: a job. Out: the packed content of its folder at its offset. Both tools write the same bytes for the same tree. Not here: the
-//! output formats of the same names (`format/`).
+//! In: a job. Out: the packed content of its folder at its offset. Both tools write the same bytes for the same tree; when a time is
+//! given every file has it, because neither tool can replace only the later ones. Not here: the output formats of the same names
+//! (`format/`).
 
 use camino::Utf8Path;
 
@@ -10,8 +11,8 @@ use super::{DiskError, Job, pieces};
 use crate::sandbox::command::Command;
 use crate::sandbox::mount::seeing_only;
 
-/// Since when `mkfs.erofs` takes the identifier and times of the caller.
-pub(super) const EROFS: Version = Version(1, 2);
+/// Since when `mkfs.erofs` keeps times (`--preserve-mtime`).
+const EROFS: Version = Version(1, 4);
 
 /// Packs the file system.
 pub(super) fn write(job: &Job<'_>) -> Result<(), DiskError> {
@@ -26,18 +27,7 @@ pub(super) fn write(job: &Job<'_>) -> Result<(), DiskError> {
         let command = Command::new(words);
         let ended = seeing_only(&content, &others, || command.check(job.events))
             .map_err(DiskError::io("hide the content of other file systems in", &content))?;
-        ended.map_err(|source| DiskError::Mkfs { node: filesystem.name.clone(), source })?;
-        let packed = file.metadata().map_err(DiskError::io("look at", file))?.len();
-        if packed > filesystem.size {
-            return Err(DiskError::DoesNotFit {
-                node: filesystem.name.clone(),
-                mount_point: filesystem.mount_point.clone().unwrap_or_default(),
-                used: packed,
-                size: filesystem.size,
-                missing: packed - filesystem.size,
-            });
-        }
-        Ok(())
+        ended.map(drop).map_err(|source| DiskError::Mkfs { node: filesystem.name.clone(), source })
     })
 }
 
@@ -56,7 +46,7 @@ fn squashfs(job: &Job<'_>, content: &Utf8Path, file: &Utf8Path) -> Vec<String> {
     let mut words = vec!["mksquashfs".to_owned(), content.to_string(), file.to_string()];
     words.extend(fixed.map(str::to_owned));
     if let Some(time) = job.time {
-        words.extend(["-mkfs-time".to_owned(), time.to_string()]);
+        words.extend(["-mkfs-time".to_owned(), time.to_string(), "-all-time".to_owned(), time.to_string()]);
     }
     words.extend(job.filesystem.options.iter().cloned());
     words
@@ -65,8 +55,9 @@ fn squashfs(job: &Job<'_>, content: &Utf8Path, file: &Utf8Path) -> Vec<String> {
 fn erofs(job: &Job<'_>, content: &Utf8Path, file: &Utf8Path) -> Vec<String> {
     let mut words =
         vec!["mkfs.erofs".to_owned(), "--quiet".to_owned(), "-U".to_owned(), job.filesystem.uuid.to_string()];
-    if let Some(time) = job.time {
-        words.extend(["-T".to_owned(), time.to_string()]);
+    match job.time {
+        Some(time) => words.extend(["-T".to_owned(), time.to_string()]),
+        None => words.push("--preserve-mtime".to_owned()),
     }
     words.extend(job.filesystem.options.iter().cloned());
     words.extend([file.to_string(), content.to_string()]);

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
-use super::{DiskError, pieces};
+use super::DiskError;
+use super::pieces::{self, Temporary};
 use crate::disk::layout::{Device, Layout, Luks, Segment, VolumeGroup, VolumeKind};
 
 /// Something with bytes from 0 on.
@@ -92,38 +93,41 @@ pub(super) fn from_the_inside(layout: &Layout) -> Vec<&Luks> {
 
 /// The files of the spaces of one disk.
 pub(super) struct Spaces<'a> {
-    files: BTreeMap<Space, (Utf8PathBuf, File)>,
+    disk: String,
     image: &'a Utf8Path,
+    file: File,
+    insides: BTreeMap<String, Temporary>,
 }
 
 impl<'a> Spaces<'a> {
     /// The disk named `disk`, whose image is the open `file` at `image`, and a new empty file for every container on it.
     pub fn new(layout: &Layout, disk: &str, image: &'a Utf8Path, file: File) -> Result<Self, DiskError> {
-        let mut spaces = Self { files: BTreeMap::new(), image };
-        spaces.files.insert(Space::Disk(disk.to_owned()), (image.to_owned(), file));
+        let mut insides = BTreeMap::new();
         for container in &layout.luks {
             if layout.disk_of(&container.device).is_some_and(|found| found.name == disk) {
-                let path = spaces.beside(&format!("{}.inside", container.name));
-                let file = pieces::create(&path, container.size)?;
-                spaces.files.insert(Space::Inside(container.name.clone()), (path, file));
+                let what = format!("{}.inside", container.name);
+                insides.insert(container.name.clone(), Temporary::new(image, &what, container.size)?);
             }
         }
-        Ok(spaces)
+        Ok(Self { disk: disk.to_owned(), image, file, insides })
     }
 
-    /// The path of a file beside the image, for what is made on the way.
-    pub fn beside(&self, what: &str) -> Utf8PathBuf {
-        pieces::beside_image(self.image, what)
+    /// A new file of `size` bytes, all of them a hole, for what is made on the way.
+    pub fn temporary(&self, what: &str, size: u64) -> Result<Temporary, DiskError> {
+        Temporary::new(self.image, what, size)
     }
 
     /// The path and the file of a space; `None` when it is on another disk.
     pub fn file(&self, space: &Space) -> Option<(&Utf8Path, &File)> {
-        self.files.get(space).map(|(path, file)| (path.as_path(), file))
+        match space {
+            Space::Disk(disk) => (*disk == self.disk).then_some((self.image, &self.file)),
+            Space::Inside(container) => self.insides.get(container).map(|inside| (inside.path.as_path(), &inside.file)),
+        }
     }
 
     /// Whether any of `pieces` is on this disk.
     pub fn have(&self, pieces: &[Piece]) -> bool {
-        pieces.iter().any(|piece| self.files.contains_key(&piece.space))
+        pieces.iter().any(|piece| self.file(&piece.space).is_some())
     }
 
     /// Copies the file at `from` to `pieces`, one after the other.
@@ -140,21 +144,7 @@ impl<'a> Spaces<'a> {
     }
 
     /// Ends with the file of a container's inside.
-    pub fn close(&mut self, container: &str) -> Result<(), DiskError> {
-        match self.files.remove(&Space::Inside(container.to_owned())) {
-            Some((path, _)) => std::fs::remove_file(&path).map_err(DiskError::io("remove", &path)),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Spaces<'_> {
-    fn drop(&mut self) {
-        // What a failed write left beside the image.
-        for (space, (path, _)) in &self.files {
-            if matches!(space, Space::Inside(_)) {
-                let _ = std::fs::remove_file(path);
-            }
-        }
+    pub fn close(&mut self, container: &str) {
+        self.insides.remove(container);
     }
 }

@@ -260,13 +260,13 @@ fn content_that_does_not_fit_says_by_how_much() {
 #[test]
 fn what_cannot_be_written_is_refused_before_anything_is() {
     let fixture = Fixture::new();
-    let yaml = config::DEFAULT.replace("name: mkfs_root", "name: mkfs_root\n      type: btrfs");
-    let error = fixture.write(&yaml, 256 << 20, "btrfs.raw").unwrap_err().to_string();
+    let yaml = config::DEFAULT.replace("name: mkfs_root", "name: mkfs_root\n      type: jfs");
+    let error = fixture.write(&yaml, 256 << 20, "jfs.raw").unwrap_err().to_string();
     assert!(
-        error.contains("btrfs cannot be written in this version; use one of ext2, ext3, ext4, vfat, swap"),
+        error.contains("jfs cannot be written in this version; use one of ext2, ext3, ext4, xfs, btrfs, vfat, swap"),
         "{error}"
     );
-    assert!(!fixture.path("btrfs.raw").exists());
+    assert!(!fixture.path("jfs.raw").exists());
     symlink("/etc", fixture.tree().join("srv")).unwrap();
     let yaml = EFI.replace("/boot/efi", "/srv/efi");
     assert!(matches!(fixture.write(&yaml, 1 << 30, "link.raw"), Err(DiskError::NotAFolder { .. })));

@@ -14,24 +14,17 @@ pub(super) enum Way {
     /// The kernel fills it, mounted inside the builder.
     Kernel {
         /// What the tool lacks.
-        why: TooOld,
+        why: String,
     },
     /// Neither can be done here.
     None {
         /// What the tool lacks.
-        why: TooOld,
+        why: String,
+        /// What to do.
+        remedy: String,
         /// Why the kernel cannot do it either.
         kernel: String,
     },
-}
-
-/// A tool that cannot fill a file system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TooOld {
-    kind: &'static str,
-    tool: &'static str,
-    has: Option<Version>,
-    needs: Version,
 }
 
 impl Way {
@@ -40,11 +33,25 @@ impl Way {
         if has.is_some_and(|has| has >= needs) {
             return Self::Tool;
         }
-        let why = TooOld { kind, tool, has, needs };
+        let why = match has {
+            Some(has) => format!("{tool} {has} cannot fill it without loss, {needs} could"),
+            None => format!("{tool} is missing or does not tell its version ({needs} or later could fill it)"),
+        };
+        match Self::kernel(kind, why) {
+            Self::None { why, remedy, kernel } => {
+                Self::None { why, remedy: format!("install {tool} {needs} or later, {remedy}"), kernel }
+            }
+            way => way,
+        }
+    }
+
+    /// The kernel's way when it can mount `kind`; `why` is what the tool lacks.
+    pub(super) fn kernel(kind: &'static str, why: String) -> Self {
+        let remedy = format!("build where the kernel has {kind} and loop devices, or use ext4");
         match driver::loop_devices() {
-            Err(kernel) => Self::None { why, kernel },
+            Err(kernel) => Self::None { why, remedy, kernel },
             Ok(()) if !driver::can_mount(kind) => {
-                Self::None { why, kernel: format!("this machine's kernel cannot mount {kind}") }
+                Self::None { why, remedy, kernel: format!("this machine's kernel cannot mount {kind}") }
             }
             Ok(()) => Self::Kernel { why },
         }
@@ -53,13 +60,8 @@ impl Way {
     /// Refuses what cannot be done, for the file system of the node `node`.
     pub(super) fn check(&self, node: &str) -> Result<(), DiskError> {
         match self {
-            Self::None { why, kernel } => {
-                let TooOld { kind, tool, needs, .. } = why;
-                let why = format!(
-                    "{why}, and {kernel}; install {tool} {needs} or later, build where the kernel has {kind} and loop devices, \
-                     or use ext4"
-                );
-                Err(DiskError::Shape { node: node.to_owned(), why })
+            Self::None { why, remedy, kernel } => {
+                Err(DiskError::Shape { node: node.to_owned(), why: format!("{why}, and {kernel}; {remedy}") })
             }
             _ => Ok(()),
         }
@@ -71,17 +73,7 @@ impl fmt::Display for Way {
         match self {
             Self::Tool => f.write_str("filled by its own tool"),
             Self::Kernel { why } => write!(f, "filled by the kernel, mounted inside the builder: {why}"),
-            Self::None { why, kernel } => write!(f, "cannot be filled here: {why}, and {kernel}"),
-        }
-    }
-}
-
-impl fmt::Display for TooOld {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tool, has, needs, .. } = self;
-        match has {
-            Some(has) => write!(f, "{tool} {has} cannot fill it without loss, {needs} could"),
-            None => write!(f, "{tool} is missing or does not tell its version ({needs} or later could fill it)"),
+            Self::None { why, kernel, .. } => write!(f, "cannot be filled here: {why}, and {kernel}"),
         }
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn write(job: &Job<'_>) -> Result<(), DiskError> {
             way.check(&job.filesystem.name)?;
             job.events.info(format!("{}: {way}", job.filesystem.name));
             let part = Part { to: String::new(), content, others };
-            by_kernel::fill(job, |device| arguments(job, device, None), |_| Ok(()), &[part])
+            by_kernel::fill(job, "", |device| arguments(job, device, None), |_| Ok(()), &[part])
         }
     }
 }

@@ -20,7 +20,11 @@ use cipher::Cipher;
 use key::Keys;
 
 /// Rounds for the passphrase: about half a second of one core.
+#[cfg(not(test))]
 const ROUNDS: u32 = 600_000;
+/// A test that is not optimised would take minutes.
+#[cfg(test)]
+const ROUNDS: u32 = 1000;
 /// Bytes that are encrypted at a time.
 const CHUNK: u64 = 8 << 20;
 

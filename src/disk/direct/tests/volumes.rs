@@ -121,7 +121,7 @@ fn lvms_own_tools_report_the_group_through_a_loop_device() {
             run(&words)
         };
         let volumes = ask(&["pvs", "--noheadings", "-o", "pv_uuid,vg_name,pv_pe_count"]);
-        assert!(volumes.contains("000000-0000-0000-0000-0000-0000-005678 kiln-vg   49"), "{volumes}");
+        assert!(volumes.contains("000000-0000-0000-0000-0000-0000-005678 kiln-vg  49"), "{volumes}");
         ask(&["vgck", "kiln-vg"]);
         let volumes = ask(&["lvs", "--noheadings", "--units", "m", "-o", "lv_name,lv_size,seg_count", "kiln-vg"]);
         assert!(volumes.contains("root 100.00m") && volumes.contains("home  40.00m"), "{volumes}");
@@ -203,4 +203,74 @@ fn a_file_system_that_is_on_two_disks_is_refused() {
     segments[1].physical_volume = "pv2".into();
     let error = super::super::check(&layout).unwrap_err().to_string();
     assert!(error.contains("on the disks `image0` and `image1`"), "{error}");
+}
+
+/// The numbers of a tag's attribute in an XML text.
+fn numbers(text: &str, tag: &str, attribute: &str) -> Vec<u64> {
+    let tags = text.split('<').filter(|part| part.starts_with(tag));
+    let value = |part: &str| part.split(&format!("{attribute}=\"")).nth(1)?.split('"').next()?.parse().ok();
+    tags.filter_map(value).collect()
+}
+
+#[test]
+fn a_thin_volume_is_found_through_its_pools_metadata() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let fixture = Fixture::new();
+    let yaml = "
+- local_loop: { name: image0, size: 300MiB }
+- lvm:
+    name: lvm
+    pvs: [{ name: pv, base: image0 }]
+    vgs: [{ name: vg, base: [pv] }]
+    lvs:
+    - { name: pool, base: vg, type: thin-pool, size: 200MiB }
+    - { name: root, base: vg, type: thin, thin-pool: pool, size: 2GiB }
+    - { name: home, base: vg, type: thin, thin-pool: pool, size: 1GiB }
+- mkfs: { name: mkfs_root, base: root, mount: { mount_point: / } }
+- mkfs: { name: home_fs, base: home, type: ext4, mount: { mount_point: /home } }
+";
+    let layout = fixture.layout(yaml);
+    let image = written(&fixture, &layout, &BTreeMap::new());
+    let headers = run(&["pvck", "--dump", "headers", image.as_str()]);
+    assert!(!headers.contains("CHECK:"), "{headers}");
+    let group = &layout.volume_groups[0];
+    let VolumeKind::ThinPool { data, metadata, chunk_size } = &group.volumes[0].kind else { panic!("{group:?}") };
+    let bytes = std::fs::read(&image).unwrap();
+    let cut = |segments: &[Segment]| -> Vec<u8> {
+        let regions = layout.segments(group, segments).unwrap();
+        regions
+            .iter()
+            .flat_map(|region| &bytes[region.start as usize..(region.start + region.size) as usize])
+            .copied()
+            .collect()
+    };
+    let tree = fixture.path("metadata");
+    std::fs::write(&tree, cut(&metadata.segments)).unwrap();
+    run(&["thin_check", tree.as_str()]);
+    let dump = run(&["thin_dump", tree.as_str()]);
+    let blocks = cut(&data.segments);
+    for (device, file, request, expected) in
+        [("1", "root", "cat /etc/hostname", "baked\n"), ("2", "home", "stat /", "Type: directory")]
+    {
+        let part = dump.split("<device ").find(|part| part.starts_with(&format!("dev_id=\"{device}\""))).unwrap();
+        // thin_dump writes a run of one block in another way.
+        let part = part.replace("<single_mapping origin_block", "<range_mapping length=\"1\" origin_begin");
+        let part = part.replace("data_block", "data_begin");
+        let all = |attribute| numbers(&part, "range_mapping", attribute);
+        let (from, to, length) = (all("data_begin"), all("origin_begin"), all("length"));
+        assert!(!from.is_empty() && from.len() == to.len() && to.len() == length.len(), "{part}");
+        let path = fixture.path(file);
+        let whole = std::fs::File::create(&path).unwrap();
+        let volume = group.volumes.iter().find(|volume| volume.name == file).unwrap();
+        whole.set_len(volume.size).unwrap();
+        for ((from, to), length) in from.into_iter().zip(to).zip(length) {
+            let (at, end) = ((from * chunk_size) as usize, ((from + length) * chunk_size) as usize);
+            std::os::unix::fs::FileExt::write_all_at(&whole, &blocks[at..end], to * chunk_size).unwrap();
+        }
+        check_ext_at(&path, 0);
+        let said = run(&["debugfs", "-R", request, path.as_str()]);
+        assert!(said.contains(expected), "{said}");
+    }
 }
