@@ -7,12 +7,16 @@
 )]
 
 mod archive;
+mod confinement;
+mod dib_semantics;
+mod dib_strict;
 mod dib_words;
 mod docs;
 mod elements;
 mod images;
 mod interruption;
 mod plan;
+mod ramdisk;
 mod refusals;
 mod rooms;
 mod shell_hooks;
@@ -21,3 +25,4 @@ mod support;
 mod tools;
 mod upstream_elements;
 mod upstream_plumbing;
+mod workshop;

@@ -110,7 +110,7 @@ fn answers(layout: &Layout, filesystem: &FileSystem) -> Vec<(&'static str, Strin
     }
     let partition = disk.partitions.iter().find(|partition| Some(partition.number) == filesystem.partition);
     match (disk.table, partition) {
-        (Some(Table::Mbr { disk_id }), Some(partition)) => {
+        (Some(Table::Mbr { disk_id, .. }), Some(partition)) => {
             answers.push(("partmap", "msdos".to_owned()));
             answers.push(("partuuid", format!("{disk_id:08x}-{:02x}", partition.number)));
             if let PartitionKind::Mbr(kind) = partition.kind {

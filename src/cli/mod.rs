@@ -8,6 +8,7 @@ pub mod boot;
 mod build;
 mod builder;
 mod checks;
+mod conditions;
 pub mod dib;
 mod duration;
 mod library;

@@ -61,7 +61,7 @@ pub fn assemble(
     // A description that cannot be is found now, not after the packages.
     let layout = plan.provisional_layout()?;
     disk::direct::check(&layout)?;
-    plan.shell = shell.then(|| shell::plan(request, elements, settings, &layout, &plan.variables));
+    plan.shell = shell.then(|| shell::plan(request, elements, settings, (&plan.disk.config, &layout), &plan.variables));
     let native = !plan.system.package_manager.is_empty();
     let bootstrap = native.then(|| bootstrap(request, elements, settings, &plan.system, &packages));
     plan.seen = all_seen(&plan)?;
@@ -92,12 +92,14 @@ fn declared_packages(
     if has_hooks || (installer.is_none() && system.package_manager.is_empty()) {
         return Ok(BTreeMap::new());
     }
+    let mut variables = settings.variables.clone();
+    variables.extend(settings.seen_by_conditions.clone());
     let facts = PackageFacts {
         distribution: system.distribution.clone(),
         family: system.family.clone(),
         release: system.release.clone(),
         arch: request.arch.clone(),
-        variables: settings.variables.clone(),
+        variables,
     };
     Ok(packages::resolve(elements, &facts)?)
 }
@@ -238,6 +240,7 @@ fn disk_plan(
             root_label: request.root_label.clone(),
             mkfs_options: request.mkfs_options.clone(),
             max_online_resize: max_online_resize.transpose()?,
+            dib_strict: request.dib_strict,
         },
     })
 }
@@ -256,9 +259,17 @@ fn outputs(request: &Request, elements: &[Element]) -> Result<Vec<Output>, PlanE
             let format = format::find(name)?;
             let path = Utf8PathBuf::from(format!("{}.{}", request.output, format.suffix));
             let options = output_options(request, format.name);
-            Ok(Output { format: name.clone(), path, qcow2_compression: request.qcow2_compression, options })
+            let variables = if format.name == "docker" { client_variables(request) } else { BTreeMap::new() };
+            Ok(Output { format: name.clone(), path, qcow2_compression: request.qcow2_compression, options, variables })
         })
         .collect()
+}
+
+/// Variables by which the clients of Docker and Podman find their daemon and their settings.
+fn client_variables(request: &Request) -> BTreeMap<String, String> {
+    let is_clients = |name: &str| name == "HOME" || name.starts_with("DOCKER_") || name.starts_with("CONTAINER");
+    let known = request.environment.iter().filter(|(name, _)| is_clients(name));
+    known.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// What `format` takes from the request beside a path.

@@ -42,7 +42,7 @@ pub fn write(
     let mut file = create(disk, image)?;
     match disk.table {
         Some(Table::Gpt { guid }) => gpt::write(disk, guid, &mut file, image)?,
-        Some(Table::Mbr { disk_id }) => mbr::write(disk, disk_id, &file, image)?,
+        Some(Table::Mbr { disk_id, dib_strict }) => mbr::write(disk, disk_id, dib_strict, &file, image)?,
         None => {}
     }
     // Folders of mount points are in the tree of the file system around them, as DIB makes them.

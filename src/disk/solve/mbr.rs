@@ -11,7 +11,12 @@ use crate::disk::layout::{Disk, Partition, PartitionKind, Table};
 /// Type of an extended partition with LBA addressing.
 pub(in crate::disk) const EXTENDED: u8 = 0x0f;
 
-pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) -> Result<(), LayoutError> {
+pub(super) fn place(
+    disk: &mut Disk,
+    table: &Partitioning,
+    identity: &Identity,
+    dib_strict: bool,
+) -> Result<(), LayoutError> {
     let sector = u64::from(disk.sector_size);
     let logical = table.partitions.iter().filter(|partition| !partition.primary).count();
     let primary = table.partitions.len() - logical;
@@ -21,7 +26,7 @@ pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) 
     if disk.size / sector > u64::from(u32::MAX) {
         return Err(LayoutError::TooLargeForMbr { disk: disk.name.clone(), size: disk.size });
     }
-    disk.table = Some(Table::Mbr { disk_id: identity.disk_id(&disk.name) });
+    disk.table = Some(Table::Mbr { disk_id: identity.disk_id(&disk.name), dib_strict });
     let mut next = table.align;
     let mut numbers = 1..;
     let mut logical_numbers = 5..;
