@@ -47,6 +47,8 @@ pub struct Request {
     pub keep_old_outputs: bool,
     /// Who writes the disk image.
     pub disk_writer: DiskWriter,
+    /// Shell hooks get no network unless their element declares it, and write only in the build's folders.
+    pub confine: bool,
     /// Defects of DIB that an image may depend on are reproduced.
     pub dib_strict: bool,
     /// What elements must not be able to do.

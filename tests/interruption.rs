@@ -177,3 +177,51 @@ fn a_failing_hook_is_shown_with_its_place_and_the_way_to_go_on() {
     }
     assert!(!sandbox.path().join("image.tar").exists());
 }
+
+/// An element whose hook runs apt in the image, on the packages of a whole desktop's worth of dependencies.
+const APT: &str = "#!/bin/bash\nset -eu\nexport DEBIAN_FRONTEND=noninteractive\nmount -t tmpfs none /mnt\n\
+                   apt-get update\napt-get install -y --no-install-recommends vim git python3-numpy\n";
+
+#[test]
+fn an_interrupt_in_the_middle_of_apt_inside_a_hook_leaves_nothing() {
+    let _turn = one_build();
+    let sandbox = Sandbox::new();
+    let store = own_store(&sandbox);
+    let elements = sandbox.element("apt", &[("install.d/50-apt", APT)]);
+    let bind = "#!/bin/bash\nmount --bind \"$PWD/precious\" \"$TMP_MOUNT_PATH/media\"\n";
+    sandbox.element("apt", &[("extra-data.d/50-bind", bind)]);
+    for hook in ["install.d/50-apt", "extra-data.d/50-bind"] {
+        let hook = elements.join("apt").join(hook);
+        fs::set_permissions(hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    fs::create_dir(sandbox.path().join("precious")).unwrap();
+    fs::write(sandbox.path().join("precious/data"), "precious").unwrap();
+    let before = host_view();
+    let words = ["-v", "--elements-path", elements.to_str().unwrap(), "apt"];
+    // A group of its own, as a terminal gives one: Ctrl-C goes to all that is in it.
+    let mut command = command(&sandbox, &store, &words);
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let mut said = String::new();
+    let mut hook_runs = false;
+    for line in lines.by_ref().map_while(Result::ok) {
+        hook_runs |= line.contains("dib-run-parts Running /tmp/in_target.d/install.d/50-apt");
+        said += &(line.clone() + "\n");
+        if hook_runs && line.contains("Unpacking ") {
+            break;
+        }
+    }
+    assert!(hook_runs && child.try_wait().unwrap().is_none(), "{said}");
+    assert_eq!(host_view(), before, "the host sees the build");
+    let begun = Instant::now();
+    Command::new("kill").args(["-s", "INT", "--", &format!("-{}", child.id())]).status().unwrap();
+    let ended = child.wait().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    assert_eq!(ended.code(), Some(130));
+    gone(&store);
+    assert_eq!(host_view(), before);
+    assert_eq!(fs::read_dir(store.join("work")).unwrap().count(), 0, "a work folder is left");
+    assert_eq!(fs::read_to_string(sandbox.path().join("precious/data")).unwrap(), "precious");
+    assert!(!sandbox.path().join("image.qcow2").exists());
+}

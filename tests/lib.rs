@@ -8,6 +8,9 @@
 
 mod archive;
 mod audit;
+mod confinement;
+mod dib_semantics;
+mod dib_strict;
 mod dib_words;
 mod disk_functions;
 mod docs;
@@ -16,6 +19,7 @@ mod images;
 mod interruption;
 mod layouts;
 mod plan;
+mod ramdisk;
 mod refusals;
 mod rooms;
 mod shell_hooks;
@@ -24,3 +28,4 @@ mod support;
 mod tools;
 mod upstream_elements;
 mod upstream_plumbing;
+mod workshop;

@@ -2,83 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Command, Output};
 
-use crate::support::{Sandbox, stderr, stdout};
-
-/// Makes a tree with bash and the tools that hooks call.
-const MINI: &str = r#"#!/bin/bash
-set -euo pipefail
-cd "$TARGET_ROOT"
-mkdir -p bin etc root tmp var/log proc sys dev
-for tool in bash cat chmod env grep ls mkdir mv rm sh sleep sort touch id ln cp test; do
-    path=$(type -P "$tool")
-    cp -L "$path" bin/
-    for lib in $(ldd "$path" | grep -o '/[^ )]*' || true); do
-        mkdir -p ".$(dirname "$lib")"
-        cp -Ln "$lib" ".$lib"
-    done
-done
-"#;
-
-/// A folder with the element `mini` and the elements of a test.
-struct Workshop {
-    sandbox: Sandbox,
-}
-
-impl Workshop {
-    fn new() -> Self {
-        let workshop = Self { sandbox: Sandbox::new() };
-        workshop.element("mini", &[("root.d/10-mini", MINI), ("element-provides", "operating-system\n")]);
-        workshop
-    }
-
-    /// Writes an element: files of phases that have no dot in their name can be executed.
-    fn element(&self, name: &str, files: &[(&str, &str)]) {
-        self.sandbox.element(name, files);
-        for (file, _) in files {
-            let path = self.sandbox.path().join("elements").join(name).join(file);
-            let is_hook = file.contains(".d/")
-                && !file.starts_with("environment.d")
-                && !file.rsplit('/').next().unwrap().contains('.');
-            if is_hook {
-                fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-            }
-        }
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut all = vec!["build", "-v", "-n", "-t", "tar", "-o", "out", "--elements-path", "elements", "mini"];
-        all.extend(words);
-        self.sandbox.kiln(&all)
-    }
-
-    fn build(&self, words: &[&str]) -> Output {
-        let output = self.command(words).output().unwrap();
-        assert!(output.status.success(), "{}", stderr(&output));
-        output
-    }
-
-    /// A file of the finished tree.
-    fn read(&self, path: &str) -> String {
-        let tar =
-            Command::new("tar").arg("-xOf").arg(self.sandbox.path().join("out.tar")).arg(format!("./{path}")).output();
-        let output = tar.unwrap();
-        assert!(output.status.success(), "{path} is not in the tree: {}", stderr(&output));
-        stdout(&output)
-    }
-
-    fn has(&self, path: &str) -> bool {
-        let words =
-            ["-tf", self.sandbox.path().join("out.tar").to_str().unwrap(), &format!("./{path}")].map(str::to_owned);
-        Command::new("tar").args(words).output().unwrap().status.success()
-    }
-
-    fn path(&self) -> &Path {
-        self.sandbox.path()
-    }
-}
+use crate::support::stderr;
+use crate::workshop::Workshop;
 
 #[test]
 fn hooks_run_in_numeric_order_in_their_places_whatever_their_language() {

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use kiln::element::packages::{self, PackageFacts};
-use kiln::element::{Catalog, Element, pkg_map, resolve};
+use kiln::element::{Catalog, Element, pkg_map, resolve, settings};
+use kiln::plan::{self, Plan};
 use kiln::request::Request;
 use serde_json::{Value, json};
 
@@ -77,6 +78,55 @@ fn every_element_of_upstream_fits_an_operating_system() {
             }
         }
     }
+}
+
+/// Systems to try an element with: those that share a tool with it exclude each other.
+const FITTING: [&str; 7] =
+    ["debian-minimal", "fedora-minimal", "centos-minimal", "opensuse-minimal", "gentoo", "ubuntu-minimal", "rhel"];
+
+/// The plan of an image with `element`, on the first system that it goes with.
+fn planned(catalog: &Catalog, element: &str) -> Result<(Vec<Element>, Plan), String> {
+    let mut refused = String::new();
+    for system in FITTING {
+        let attempt = with_system(catalog, element, system, "amd64").and_then(|elements| {
+            let request = Request { arch: "amd64".into(), output: "/tmp/image".into(), ..Request::default() };
+            let settings = settings(&request, &elements).map_err(|error| error.to_string())?;
+            let plan = plan::assemble(&request, &elements, &settings, None).map_err(|error| error.to_string())?;
+            Ok((elements, plan))
+        });
+        match attempt {
+            Ok(found) => return Ok(found),
+            Err(text) => refused += &format!("{system}: {text}\n"),
+        }
+    }
+    Err(refused)
+}
+
+#[test]
+fn every_element_of_upstream_is_planned_and_each_of_its_hooks_has_a_place_and_a_reader() {
+    let catalog = catalog();
+    let mut hooks = 0;
+    for name in names(&catalog).iter().filter(|name| *name != "deploy-kexec") {
+        let (elements, plan) = planned(&catalog, name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let text = plan::explain::text(&plan);
+        let element = elements.iter().find(|element| element.name == *name);
+        // An element may stand for another one: then its own hooks are not in the image.
+        for hook in element.iter().flat_map(|element| &element.hooks) {
+            let place = match hook.phase.as_str() {
+                "pre-install" | "install" | "post-install" | "finalise" => "in the image",
+                _ => "on the host's side",
+            };
+            let line = format!("  {name}: {}/{} {place}, read by ", hook.phase.directory(), hook.key);
+            let read = text.lines().find_map(|found| found.strip_prefix(&line));
+            let known = ["/bin/bash", "/bin/sh", "python3", "openrc-run"];
+            assert!(
+                read.is_some_and(|read| known.iter().any(|name| read.contains(name))),
+                "`{line}` is not in:\n{text}"
+            );
+            hooks += 1;
+        }
+    }
+    assert_eq!(hooks, 219);
 }
 
 fn has_yaml() -> bool {

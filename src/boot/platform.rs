@@ -212,7 +212,7 @@ pub(super) mod tests {
         let gpt = Some(Table::Gpt { guid: Uuid::from_u128(1) });
         let (table, partitions) = match name {
             "mbr" => (
-                Some(Table::Mbr { disk_id: 0x1234_abcd }),
+                Some(Table::Mbr { disk_id: 0x1234_abcd, dib_strict: false }),
                 vec![partition(1, "root", MIB, 900 * MIB, PartitionKind::Mbr(0x83))],
             ),
             "gpt" => (
@@ -291,7 +291,7 @@ pub(super) mod tests {
     #[test]
     fn a_dos_table_with_an_esp_may_lack_bios_modules() {
         let mut layout = layout("efi");
-        layout.disks[0].table = Some(Table::Mbr { disk_id: 1 });
+        layout.disks[0].table = Some(Table::Mbr { disk_id: 1, dib_strict: false });
         let platforms = choose(&layout, &layout.disks[0], "amd64", |platform| platform != Platform::Bios).unwrap();
         assert_eq!(platforms, [Platform::EfiAmd64]);
     }

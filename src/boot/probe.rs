@@ -106,7 +106,7 @@ fn answers(layout: &Layout, filesystem: &FileSystem) -> Vec<(&'static str, Strin
     answers.push(("drive", format!("({drive})")));
     let partition = layout.partition_of(&filesystem.device);
     match (disk.table, partition) {
-        (Some(Table::Mbr { disk_id }), Some(partition)) => {
+        (Some(Table::Mbr { disk_id, .. }), Some(partition)) => {
             answers.push(("partmap", "msdos".to_owned()));
             answers.push(("partuuid", format!("{disk_id:08x}-{:02x}", partition.number)));
             if let PartitionKind::Mbr(kind) = partition.kind {

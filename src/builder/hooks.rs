@@ -15,9 +15,10 @@ use super::error::BuildError;
 use super::stack::{Place, Stack};
 use crate::hook::breakpoint::{self, Stop};
 use crate::hook::environment::{self, Environment};
+use crate::hook::limits::Limits;
 use crate::hook::run::Inside;
 use crate::hook::tool::Tool;
-use crate::hook::{self, HookError, run, transcript};
+use crate::hook::{self, HookError, printed, run, transcript};
 use crate::plan::{self, Phase, Plan, Step};
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::interactive::Terminal;
@@ -33,6 +34,8 @@ pub struct Hooks<'a> {
     carried: RefCell<Vec<MountEntry>>,
     /// Variables that come with the disk.
     devices: RefCell<BTreeMap<String, String>>,
+    /// Variables that hooks of block-device.d printed.
+    printed: RefCell<BTreeMap<String, String>>,
     /// Its device nodes.
     nodes: RefCell<Vec<Utf8PathBuf>>,
     /// Hooks of the running phase, and how long each took.
@@ -55,6 +58,7 @@ impl<'a> Hooks<'a> {
             environments: RefCell::default(),
             carried: RefCell::default(),
             devices: RefCell::default(),
+            printed: RefCell::default(),
             nodes: RefCell::default(),
             times: RefCell::default(),
             lasting: Cell::new(false),
@@ -75,6 +79,11 @@ impl<'a> Hooks<'a> {
     /// Seconds for which a step that may ask the network is reused.
     pub fn max_age(&self) -> u64 {
         self.site.plan.max_age
+    }
+
+    /// The size of the disk, bytes: DIB tells it from the phase block-device on, in KiB.
+    pub fn tell_size(&self, size: u64) {
+        self.devices.borrow_mut().insert("DIB_IMAGE_SIZE".to_owned(), (size >> 10).to_string());
     }
 
     /// What comes with the disk: variables, and the nodes that commands in the image see.
@@ -131,7 +140,9 @@ impl<'a> Hooks<'a> {
         brought.sort_by(|one, other| hook::listing::order(one, other));
         for name in brought {
             self.site.events.info(format!("{}/{name} was brought by an earlier hook", phase.directory()));
-            let action = plan::Action::ShellHook { name: name.clone(), place: plan::Place::of(phase) };
+            let file = self.site.hooks().join(phase.directory()).join(name);
+            let interpreter = plan::interpreter::of(&file).unwrap_or_default();
+            let action = plan::Action::ShellHook { name: name.clone(), place: plan::Place::of(phase), interpreter };
             let id = format!("{phase}/{name}");
             let mut step = Step { id, phase, element: None, inputs: String::new(), action };
             step.inputs = plan::of_found_step(&step, plan);
@@ -197,8 +208,14 @@ impl<'a> Hooks<'a> {
         };
         let chroot = inside.as_ref().map(|inside| &inside.chroot);
         let environment = self.environment(phase, chroot)?;
-        match run::run(&self.site, phase, name, chroot, &environment) {
-            Ok(time) => self.times.borrow_mut().push((name.to_owned(), time)),
+        let limits = Limits::of(&self.site, step.element.as_deref(), &self.nodes.borrow())?;
+        match run::run(&self.site, phase, name, chroot, &environment, &limits) {
+            Ok(ran) => {
+                self.times.borrow_mut().push((name.to_owned(), ran.time));
+                if phase == Phase::BlockDevice {
+                    self.take_printed(&label, &ran.stdout)?;
+                }
+            }
             Err(error) => {
                 self.stop_after_error(chroot, &environment);
                 return Err(error.into());
@@ -207,6 +224,26 @@ impl<'a> Hooks<'a> {
         if place == plan::Place::Host && phase <= Phase::PostRoot {
             self.note_mounts(at.files)?;
         }
+        Ok(())
+    }
+
+    /// Takes the variables that a hook of block-device.d printed. They are noted in the build folder too, which what is above
+    /// depends on.
+    fn take_printed(&self, label: &str, output: &[u8]) -> Result<(), BuildError> {
+        let found = printed::assignments(output);
+        if found.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<String> = found.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.site.events.warn(format!(
+            "{label} printed {}: the hooks after it see that, but nothing of it is run, and the disk is still made from the \
+             block-device description; this way is deprecated, describe the disk there",
+            lines.join(" ")
+        ));
+        let note = self.site.build.join("states/block-device/printed");
+        fs::write(&note, lines.join("\n")).map_err(BuildError::system(format!("write {note}")))?;
+        self.printed.borrow_mut().extend(found);
+        self.environments.borrow_mut().clear();
         Ok(())
     }
 
@@ -219,7 +256,8 @@ impl<'a> Hooks<'a> {
             Some(_) => self.environment(step.phase, Some(&inside.chroot))?,
             None => self.plain_environment(step.phase, Some(&inside.chroot)),
         };
-        let result = hook::install_packages::run(&self.site, &inside.chroot, &environment, map, names, remove);
+        let limits = Limits::on_files(&self.site, &self.nodes.borrow())?;
+        let result = hook::install_packages::run(&self.site, &inside.chroot, &environment, map, names, remove, &limits);
         if result.is_err() {
             self.stop_after_error(Some(&inside.chroot), &environment);
         }
@@ -231,7 +269,8 @@ impl<'a> Hooks<'a> {
         self.raise(step.phase, plan::Place::Image)?;
         let inside = run::chroot(&self.site, &step.id, &self.nodes.borrow())?;
         let environment = self.environment(step.phase, Some(&inside.chroot))?;
-        Ok((Tool::new(&inside.chroot, environment.variables, &self.site.events), inside))
+        let limits = Limits::on_files(&self.site, &self.nodes.borrow())?;
+        Ok((Tool::new(&inside.chroot, environment.variables, limits, &self.site.events), inside))
     }
 
     /// Opens a shell for the user.
@@ -270,9 +309,17 @@ impl<'a> Hooks<'a> {
         if let Some(known) = self.environments.borrow().get(&key) {
             return Ok(known.clone());
         }
-        let made = environment::evaluate(&self.site, phase, chroot, &self.devices.borrow())?;
+        let limits = Limits::of(&self.site, None, &self.nodes.borrow())?;
+        let made = environment::evaluate(&self.site, phase, chroot, &self.told(), &limits)?;
         self.environments.borrow_mut().insert(key, made.clone());
         Ok(made)
+    }
+
+    /// What hooks are told of the disk; what a hook printed of it comes before what the program says.
+    fn told(&self) -> BTreeMap<String, String> {
+        let mut told = self.devices.borrow().clone();
+        told.extend(self.printed.borrow().clone());
+        told
     }
 
     fn plain_environment(&self, phase: Phase, chroot: Option<&Chroot>) -> Environment {
@@ -280,7 +327,7 @@ impl<'a> Hooks<'a> {
             Some(_) => (plan::Place::Image, Utf8PathBuf::from("/")),
             None => (plan::Place::Host, self.site.plan.directory.clone()),
         };
-        let variables = environment::core(&self.site, phase, place, &self.devices.borrow());
+        let variables = environment::core(&self.site, phase, place, &self.told());
         Environment { variables, directory, umask: 0o022 }
     }
 

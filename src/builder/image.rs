@@ -55,10 +55,7 @@ impl Image<'_> {
         let file = asked
             .map_or_else(|| self.site.work.join("image.raw"), |output| format::temporary(&output.path, self.build()));
         let parameters = &self.plan.disk.parameters;
-        let size = match parameters.image_size {
-            Some(size) => size,
-            None => disk::image_size::image_size(parameters, disk::image_size::usage(tree)?),
-        };
+        let size = self.size(tree)?;
         let layout = disk::solve::solve(&self.plan.disk.config, parameters, size, &self.plan.seed)?;
         let disk = layout.disks.first().map(|disk| disk.name.clone()).unwrap_or_default();
         let secrets = self.secrets(&layout)?;
@@ -76,6 +73,20 @@ impl Image<'_> {
             Ok((name.clone(), text.into_bytes()))
         };
         wanted.map(read).collect()
+    }
+
+    /// Bytes of the disk for the content of `tree`, unless a size was asked for.
+    pub fn size(&self, tree: &Utf8Path) -> Result<u64, BuildError> {
+        match self.size_asked_for() {
+            Some(size) => Ok(size),
+            None => Ok(disk::image_size::image_size(&self.plan.disk.parameters, disk::image_size::usage(tree)?)),
+        }
+    }
+
+    /// Bytes of the disk, when a size was asked for.
+    pub fn size_asked_for(&self) -> Option<u64> {
+        let parameters = &self.plan.disk.parameters;
+        parameters.image_size.map(|_| disk::image_size::image_size(parameters, 0))
     }
 
     /// Puts the boot loader's code into a raw image.

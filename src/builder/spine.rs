@@ -15,7 +15,7 @@ use crate::boot::BootFiles;
 use crate::event::{Artifact, Event, Events, Failure};
 use crate::format::Source;
 use crate::hook;
-use crate::plan::{Phase, Plan, Step};
+use crate::plan::{Action, Phase, Plan, Step};
 use crate::sandbox::interactive::Terminal;
 use crate::store::builtin;
 use crate::store::layers::Layers;
@@ -35,6 +35,9 @@ pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure
     let mut stack = Stack::new(layers.clone(), site.reuse, &site.work, hooks.as_ref().map(Hooks::build));
     for phase in Phase::ALL {
         let steps = steps(phase, plan, hooks.as_ref(), &stack).map_err(stage(phase.as_str()))?;
+        if let (Some(hooks), Phase::BlockDevice) = (&hooks, phase) {
+            tell_size(&image, hooks, &stack).map_err(stage(phase.as_str()))?;
+        }
         run_phase(phase, &steps, &worker, &mut stack, events)?;
         if let Some(hooks) = &hooks {
             hooks.end_phase(phase);
@@ -55,6 +58,26 @@ pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure
     for artifact in artifacts {
         events.send(Event::Artifact(artifact));
     }
+    Ok(())
+}
+
+/// Tells hooks how large the disk is. Without a size that was asked for, the tree is measured as it is now: where no disk is
+/// attached, what later hooks add comes on top.
+fn tell_size(image: &Image<'_>, hooks: &Hooks<'_>, stack: &Stack) -> Result<(), BuildError> {
+    let is_heard = |step: &Step| step.phase >= Phase::BlockDevice && matches!(step.action, Action::ShellHook { .. });
+    if !image.plan.steps.iter().any(is_heard) {
+        return Ok(());
+    }
+    let size = match image.size_asked_for() {
+        Some(size) => size,
+        None => {
+            let tree = stack.mount(&image.site.work.join("measured"))?;
+            let size = image.size(tree.path())?;
+            tree.unmount().map_err(BuildError::system("unmount the measured tree"))?;
+            size
+        }
+    };
+    hooks.tell_size(size);
     Ok(())
 }
 

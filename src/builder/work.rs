@@ -120,7 +120,7 @@ impl<'a> Worker<'a> {
                 hooks.collect(self.plan)?;
                 self.all_unchanged()
             }),
-            Action::ShellHook { name, place } => {
+            Action::ShellHook { name, place, .. } => {
                 let reuse = match (place, step.phase) {
                     // A tree that hooks make costs minutes; what comes from the host costs little, and may have changed.
                     (plan::Place::Host, Phase::Root) | (plan::Place::Image, _) => network,

@@ -141,6 +141,7 @@ fn disk_parameters(parameters: &Parameters) -> DiskParameters {
         root_label: parameters.root_label.clone().filter(|label| !label.is_empty()),
         mkfs_options: Vec::new(),
         max_online_resize: None,
+        dib_strict: false,
     }
 }
 

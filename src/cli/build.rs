@@ -115,7 +115,9 @@ pub fn carry_out(run: &Run, events: &Events) -> Outcome {
     };
     let outcome = parent::build(plan, &settings, events);
     if matches!(outcome, Outcome::Interrupted { .. }) {
-        eprintln!("interrupted; nothing of the build is left, its finished steps are kept for the next one");
+        // Whoever read what is said may be gone: a pager that the same interrupt ended.
+        let said = "interrupted; nothing of the build is left, its finished steps are kept for the next one";
+        let _ = writeln!(io::stderr(), "{said}");
     }
     outcome
 }

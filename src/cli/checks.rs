@@ -14,6 +14,7 @@ use crate::format;
 use crate::plan::{Action, Plan, Writer};
 use crate::request::Request;
 use crate::sandbox::command::PATH;
+use crate::sandbox::confinement::Confinement;
 use crate::sandbox::host;
 
 /// Bytes that a build needs in the store: packages, the tree, the raw image (sparse).
@@ -34,6 +35,7 @@ pub fn check(plan: &Plan, store: &Utf8Path) -> Result<(), String> {
     format::check_outputs(&plan.outputs).map_err(|error| error.to_string())?;
     tools(plan)?;
     block_devices(plan)?;
+    confinement(plan)?;
     holds_layers(store)?;
     room(store, STORE_ROOM, "the build", "name another store with --store, or free some")?;
     for output in &plan.outputs {
@@ -51,6 +53,14 @@ fn block_devices(plan: &Plan) -> Result<(), String> {
     let Writer::Loop { because } = &plan.writer else { return Ok(()) };
     let layout = plan.provisional_layout().map_err(|error| error.to_string())?;
     disk::loopback::check(&layout).map_err(|error| format!("{because} wants the image as a block device: {error}"))
+}
+
+/// Refuses to confine hooks where the kernel cannot.
+fn confinement(plan: &Plan) -> Result<(), String> {
+    if plan.shell.as_ref().is_none_or(|shell| shell.confine.is_none()) {
+        return Ok(());
+    }
+    Confinement::writing_below([]).map(drop).map_err(|error| format!("{error}; or leave out --confine"))
 }
 
 /// Refuses a store on a file system upon which no overlay can lie: every build needs one, also without the cache.

@@ -9,6 +9,7 @@ pub mod boot;
 mod build;
 mod builder;
 mod checks;
+mod conditions;
 pub mod dib;
 mod disk_functions;
 mod duration;

@@ -7,15 +7,13 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{meaning, prepare, variables};
+use super::{conditions, meaning, prepare, variables};
 use crate::element::packages::{self, Package, PackageFacts, PhasePackages};
 use crate::element::{self, Element, Settings, pkg_map};
-use crate::event::Events;
-use crate::hook::environment::{self, Environment};
 use crate::plan::Phase;
 use crate::request::Request;
 use crate::store::builtin;
@@ -90,18 +88,18 @@ fn resolve(args: &PackagesArgs) -> Result<Phases, String> {
     let elements = element::resolve(&request, &catalog).map_err(explain)?;
     prepare::warn(&elements);
     let settings = element::settings(&request, &elements).map_err(explain)?;
-    let facts = facts(&request, &elements, &settings)?;
+    let facts = facts(&request, &elements, &settings, &store)?;
     packages::resolve(&elements, &facts).map_err(explain)
 }
 
 /// What conditions look at: variables of the caller, of Rhai elements and of `environment.d`, and the operating system.
-fn facts(request: &Request, elements: &[Element], settings: &Settings) -> Result<PackageFacts, String> {
-    let mut variables = request.environment.clone();
-    variables.extend(settings.variables.clone());
-    variables.entry("IMAGE_NAME".to_owned()).or_insert_with(|| "image".to_owned());
-    let names: Vec<&str> = elements.iter().map(|element| element.name.as_str()).collect();
-    variables.insert("IMAGE_ELEMENT".to_owned(), names.join(" "));
-    let variables = evaluated(elements, variables)?;
+fn facts(
+    request: &Request,
+    elements: &[Element],
+    settings: &Settings,
+    store: &Utf8Path,
+) -> Result<PackageFacts, String> {
+    let variables = conditions::variables(request, elements, settings, store)?;
     let variable = |name: &str| variables.get(name).cloned().unwrap_or_default();
     let provider = elements.iter().find(|element| element.system.is_some());
     let system = provider.and_then(|element| element.system.clone());
@@ -113,25 +111,6 @@ fn facts(request: &Request, elements: &[Element], settings: &Settings) -> Result
         None => pkg_map::family_of(&distribution).unwrap_or_default().to_owned(),
     };
     Ok(PackageFacts { distribution, family, release, arch: request.arch.clone(), variables })
-}
-
-/// `variables` after every file in the elements' `environment.d`, in the order of their names.
-fn evaluated(elements: &[Element], variables: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
-    let mut files: Vec<Utf8PathBuf> = Vec::new();
-    for element in elements {
-        let folder = element.directory.join("environment.d");
-        for entry in folder.read_dir_utf8().into_iter().flatten().flatten() {
-            files.push(entry.into_path());
-        }
-    }
-    if files.is_empty() {
-        return Ok(variables);
-    }
-    files.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-    let files: Vec<String> = files.into_iter().map(Utf8PathBuf::into_string).collect();
-    let start = Environment { variables, directory: "/".into(), umask: 0o022 };
-    let read = environment::read(&files, start, None, "the elements", &Events::none());
-    Ok(read.map_err(|error| error.to_string())?.variables)
 }
 
 /// Pairs of name and element: one for each real name when `mapped`.

@@ -2,6 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::conditions;
 use super::words::ImageArgs;
 use crate::element::{self, Catalog, Element, ElementError};
 use crate::plan::{self, Plan};
@@ -32,7 +33,10 @@ pub fn plan(mut request: Request, store: Utf8PathBuf, colour: bool) -> Result<Pr
     request.environment.insert("ELEMENTS_PATH".to_owned(), search_path.collect::<Vec<_>>().join(":"));
     let elements = element::resolve(&request, &catalog).map_err(|error| explain(&error, colour))?;
     warn(&elements);
-    let settings = element::settings(&request, &elements).map_err(|error| explain(&error, colour))?;
+    let mut settings = element::settings(&request, &elements).map_err(|error| explain(&error, colour))?;
+    if conditions::are_asked(&elements) {
+        settings.seen_by_conditions = conditions::variables(&request, &elements, &settings, &store)?;
+    }
     let block_device = match block_device {
         None => super::disk_functions::described(&request, &elements, &settings, colour)?,
         given => given,

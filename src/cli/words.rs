@@ -59,6 +59,9 @@ pub struct ImageArgs {
     /// Who writes the disk image: auto (the loop writer when a hook wants block devices), direct, or loop
     #[arg(long, value_name = "WRITER", default_value = "auto", value_parser = meaning::disk_writer)]
     disk_writer: DiskWriter,
+    /// Confine shell hooks: no network unless their element declares it, and nothing to write but the build's own folders
+    #[arg(long)]
+    confine: bool,
     /// Reproduce the defects of diskimage-builder that an image may depend on
     #[arg(long)]
     dib_strict: bool,
@@ -127,6 +130,7 @@ impl ImageArgs {
             docker_target: None,
             keep_old_outputs: false,
             disk_writer: self.disk_writer,
+            confine: self.confine,
             dib_strict: self.dib_strict,
             policy: self.policy.read()?,
             directory: here,

@@ -34,7 +34,9 @@ pub fn source(layout: &Layout, filesystem: &FileSystem) -> String {
     }
     let table = layout.disk_of(&filesystem.device).and_then(|disk| disk.table);
     match (table, layout.partition_of(&filesystem.device)) {
-        (Some(Table::Mbr { disk_id }), Some(partition)) => format!("PARTUUID={disk_id:08x}-{:02x}", partition.number),
+        (Some(Table::Mbr { disk_id, .. }), Some(partition)) => {
+            format!("PARTUUID={disk_id:08x}-{:02x}", partition.number)
+        }
         (_, Some(Partition { guid: Some(guid), .. })) => format!("PARTUUID={guid}"),
         _ => label(),
     }

@@ -24,10 +24,13 @@ pub struct UsageError {
 }
 
 /// Size of the image in bytes for a tree of `usage` KiB: what was asked for, or the usage by 1/0.6 (or with the extra size
-/// that was asked for), the journal of an ext4 root, and an EFI system partition. A multiple of 64 KiB.
+/// that was asked for), the journal of an ext4 root, and an EFI system partition. A multiple of 64 KiB. Strictly after DIB the EFI
+/// system partition also comes on top of a size that was asked for.
 pub fn image_size(parameters: &DiskParameters, usage: u64) -> u64 {
     if let Some(size) = parameters.image_size {
-        return size.next_multiple_of(STEP);
+        // DIB adds to a size that was asked for, too.
+        let efi = if parameters.efi && parameters.dib_strict { EFI_KIB * 1024 } else { 0 };
+        return (size + efi).next_multiple_of(STEP);
     }
     let mut kib = match parameters.image_extra_size {
         Some(extra) => usage + extra / 1024,
@@ -82,9 +85,12 @@ mod tests {
     use crate::disk::solve::tests::parameters;
 
     #[test]
-    fn a_size_asked_for_is_kept_even_with_efi() {
+    fn a_size_asked_for_is_kept_even_with_efi_unless_dib_is_followed_strictly() {
         let asked = DiskParameters { image_size: Some(3 << 30), efi: true, ..parameters() };
         assert_eq!(image_size(&asked, 1), 3 << 30);
+        let strict = DiskParameters { dib_strict: true, ..asked };
+        assert_eq!(image_size(&strict, 1), (3 << 30) + (525 << 20));
+        assert_eq!(image_size(&DiskParameters { efi: false, ..strict }, 1), 3 << 30);
         assert_eq!(image_size(&DiskParameters { image_size: Some(1), ..parameters() }, 1), STEP);
     }
 

@@ -19,6 +19,8 @@ pub struct Settings {
     pub variables: BTreeMap<String, String>,
     /// For each element its options.
     pub options: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Variables that only conditions of package lists see: the caller's, and what `environment.d` of shell elements sets.
+    pub seen_by_conditions: BTreeMap<String, String>,
 }
 
 /// Resolves variables and options of `elements`, which are in order.
@@ -50,7 +52,7 @@ pub fn settings(request: &Request, elements: &[Element]) -> Result<Settings, Ele
         }
         options.insert(element.name.clone(), values);
     }
-    Ok(Settings { variables, options })
+    Ok(Settings { variables, options, seen_by_conditions: BTreeMap::new() })
 }
 
 type Given<'a> = BTreeMap<(&'a str, &'a str), &'a str>;

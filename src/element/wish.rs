@@ -145,6 +145,11 @@ fn installing(name: &str) -> Option<Phase> {
 }
 
 impl Wish {
+    /// Whether a condition looks at variables.
+    pub fn looks_at_variables(&self) -> bool {
+        self.install_type.is_some() || self.python_version.is_some() || !self.when.is_empty()
+    }
+
     /// Whether every condition but the flags holds for a wish of `element`. Looked at in DIB's order: a later one may not make
     /// sense when an earlier one does not hold.
     ///

@@ -1,7 +1,9 @@
 //! The tree as an image in Docker's or Podman's own store.
 //!
-//! In: the finished tree, repository and tag. Out: no file: the client imports the archive that is piped to it. Not here: images as
+//! In: the finished tree, repository and tag, variables that lead to the daemon. Out: no file: the client imports the archive that is piped to it. Not here: images as
 //! files.
+
+use std::collections::BTreeMap;
 
 use super::FormatError;
 use super::host::find_program;
@@ -12,11 +14,17 @@ use crate::sandbox::command::Command;
 /// The clients that import an archive, the first that is there is taken.
 pub const CLIENTS: &[&str] = &["docker", "podman"];
 
-/// Imports the tree as `target`.
-pub fn import(shape: &Shape<'_>, target: &str, events: &Events) -> Result<(), FormatError> {
+/// Imports the tree as `target`; the client sees `variables`.
+pub fn import(
+    shape: &Shape<'_>,
+    target: &str,
+    variables: &BTreeMap<String, String>,
+    events: &Events,
+) -> Result<(), FormatError> {
     check_target(target)?;
     let client = CLIENTS.iter().find(|client| find_program(client).is_some()).unwrap_or(&CLIENTS[0]);
     let command = Command::new([*client, "import", "-", target]).quiet();
+    let command = variables.iter().fold(command, |command, (name, value)| command.env(name, value));
     let output = tar::pipe(shape, command, "docker", events)?;
     let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     events.info(format!("{client} has the image {target}: {id}"));

@@ -63,7 +63,13 @@ mod tests {
 
     fn output(format: &str, options: &str) -> Output {
         let (format, path) = (format.to_owned(), "/tmp/image".into());
-        Output { format, path, qcow2_compression: Default::default(), options: options.into() }
+        Output {
+            format,
+            path,
+            qcow2_compression: Default::default(),
+            options: options.into(),
+            variables: Default::default(),
+        }
     }
 
     #[test]

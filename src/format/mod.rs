@@ -214,7 +214,7 @@ fn write_one(
             tar::write(&Shape { top: "rootfs", last: manifest, ..shape }, &to, events)?;
         }
         "docker" => {
-            docker::import(&shape, options, events)?;
+            docker::import(&shape, options, &output.variables, events)?;
             return Ok(None);
         }
         "vhd" => qemu_img::vhd(raw()?, &to, &to.with_extension("fixed.kiln-partial"), events)?,
@@ -234,6 +234,7 @@ mod tests {
             path: root.join(format!("i.{}", find(format).unwrap().suffix)),
             qcow2_compression: Qcow2Compression::Zlib,
             options: options.into(),
+            variables: Default::default(),
         }
     }
 

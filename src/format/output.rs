@@ -60,6 +60,7 @@ mod tests {
             path: path.to_owned(),
             qcow2_compression: Default::default(),
             options: String::new(),
+            variables: Default::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use regex::Regex;
 
 use super::error::tail;
+use super::limits::Limits;
 use super::{HookError, Site, seen_hooks};
 use crate::event::Events;
 use crate::plan::{Phase, Place};
@@ -68,7 +69,8 @@ pub fn core(
     variables
 }
 
-/// Evaluates `environment.d`. What the hooks of a phase see is in the result; `chroot` is where they run when that is the image.
+/// Evaluates `environment.d` within `limits`. What the hooks of a phase see is in the result; `chroot` is where they run when that
+/// is the image.
 ///
 /// # Errors
 /// A file of `environment.d` fails: its status is the program's, as under DIB.
@@ -77,6 +79,7 @@ pub fn evaluate(
     phase: Phase,
     chroot: Option<&Chroot>,
     devices: &BTreeMap<String, String>,
+    limits: &Limits,
 ) -> Result<Environment, HookError> {
     let place = if chroot.is_some() { Place::Image } else { Place::Host };
     let variables = core(site, phase, place, devices);
@@ -90,7 +93,7 @@ pub fn evaluate(
     let seen = seen_hooks(site, place).join(way).join("environment.d");
     let files: Vec<String> = files.iter().map(|name| seen.join(name).into_string()).collect();
     let start = Environment { variables, directory, umask: 0o022 };
-    read(&files, start, chroot, &format!("the phase {phase}"), &site.events)
+    read(&files, start, chroot, &format!("the phase {phase}"), limits, &site.events)
 }
 
 /// What `files` make of `start`, read by bash one after another; `of` says in an error whose they are.
@@ -102,6 +105,7 @@ pub fn read(
     start: Environment,
     chroot: Option<&Chroot>,
     of: &str,
+    limits: &Limits,
     events: &Events,
 ) -> Result<Environment, HookError> {
     let words = ["/bin/bash", "-c", EVALUATE, "dib-run-parts"].into_iter().chain(files.iter().map(String::as_str));
@@ -109,7 +113,7 @@ pub fn read(
     if let Some(chroot) = chroot {
         command = command.inside(chroot);
     }
-    let output = command.run(events)?;
+    let output = limits.on(command).run(events)?;
     let (said, dumped) = split(&output.stdout);
     for line in String::from_utf8_lossy(said).lines() {
         events.output(line);
@@ -202,7 +206,7 @@ mod tests {
             events: Events::none(),
             build,
         };
-        let result = evaluate(&site, Phase::Root, None, &BTreeMap::new());
+        let result = evaluate(&site, Phase::Root, None, &BTreeMap::new(), &Limits::default());
         (temp, result)
     }
 

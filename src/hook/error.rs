@@ -57,6 +57,9 @@ pub enum HookError {
         /// Why.
         source: Box<regex::Error>,
     },
+    /// Hooks are to be confined, and cannot be.
+    #[error("{0}; leave out --confine, or build on another kernel")]
+    Confine(std::io::Error),
     /// A command could not run at all.
     #[error(transparent)]
     Command(#[from] CommandError),

@@ -5,6 +5,7 @@
 
 use super::environment::Environment;
 use super::error::tail;
+use super::limits::Limits;
 use super::{HookError, Site};
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::command::Command;
@@ -20,6 +21,7 @@ pub fn run(
     map: Option<&str>,
     packages: &[String],
     remove: bool,
+    limits: &Limits,
 ) -> Result<(), HookError> {
     let mut words: Vec<&str> = Vec::new();
     words.extend(remove.then_some("-e"));
@@ -30,7 +32,7 @@ pub fn run(
         .environment(environment.variables.clone())
         .directory(&environment.directory)
         .inside(chroot);
-    let output = command.run(&site.events)?;
+    let output = limits.on(command).run(&site.events)?;
     if output.status == 0 {
         return Ok(());
     }

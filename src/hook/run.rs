@@ -1,6 +1,6 @@
 //! Runs one hook.
 //!
-//! In: its name, where it runs, its environment. Out: how long it took, or its failure with its status. Not here: which hooks run,
+//! In: its name, where it runs, its environment. Out: how long it took and what it printed, or its failure with its status. Not here: which hooks run,
 //! and in what order (`plan/`, `listing`).
 
 use std::time::{Duration, Instant};
@@ -9,12 +9,22 @@ use camino::Utf8Path;
 
 use super::environment::Environment;
 use super::error::tail;
+use super::limits::Limits;
 use super::{HookError, IN_TARGET, Site, seen_hooks, transcript};
 use crate::plan::{Phase, Place};
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::command::Command;
 
-/// Runs the hook `name` of `phase`; inside `chroot` when there is one.
+/// A hook that ran well.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// How long it took.
+    pub time: Duration,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+}
+
+/// Runs the hook `name` of `phase` within `limits`; inside `chroot` when there is one.
 ///
 /// # Errors
 /// It fails, or cannot be started.
@@ -24,7 +34,8 @@ pub fn run(
     name: &str,
     chroot: Option<&Chroot>,
     environment: &Environment,
-) -> Result<Duration, HookError> {
+    limits: &Limits,
+) -> Result<Ran, HookError> {
     let place = if chroot.is_some() { Place::Image } else { Place::Host };
     let path = seen_hooks(site, place).join(phase.directory()).join(name);
     site.events.output(transcript::running(path.as_str()));
@@ -38,7 +49,7 @@ pub fn run(
         Some(chroot) => command.inside(chroot),
         None => command,
     };
-    let output = command.run(&site.events)?;
+    let output = limits.on(command).run(&site.events)?;
     if output.status != 0 {
         let last = tail(&[output.stdout, output.stderr].concat());
         return Err(HookError::Status {
@@ -48,7 +59,7 @@ pub fn run(
         });
     }
     site.events.output(transcript::completed(name));
-    Ok(begun.elapsed())
+    Ok(Ran { time: begun.elapsed(), stdout: output.stdout })
 }
 
 /// The image with the hooks folder in it, read-only, and with the network of the host: where hooks inside the image run.

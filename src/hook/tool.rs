@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::limits::Limits;
 use crate::event::Events;
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::command::Command;
@@ -14,6 +15,7 @@ use crate::target::{Packages, TargetError};
 pub struct Tool {
     chroot: Chroot,
     variables: BTreeMap<String, String>,
+    limits: Limits,
     events: Events,
 }
 
@@ -22,15 +24,17 @@ const VERSION: &str = "if command -v dpkg-query >/dev/null; then dpkg-query -W -
                        else rpm -q --qf '%{VERSION}-%{RELEASE}' \"$1\"; fi 2>/dev/null";
 
 impl Tool {
-    /// The tool of the image in `chroot`, which sees `variables`.
-    pub fn new(chroot: &Chroot, variables: BTreeMap<String, String>, events: &Events) -> Self {
-        Self { chroot: chroot.clone(), variables, events: events.clone() }
+    /// The tool of the image in `chroot`, which sees `variables` and keeps to `limits`.
+    pub fn new(chroot: &Chroot, variables: BTreeMap<String, String>, limits: Limits, events: &Events) -> Self {
+        Self { chroot: chroot.clone(), variables, limits, events: events.clone() }
     }
 
     fn bash(&self, words: &[&str]) -> Result<(i32, Vec<u8>), TargetError> {
         let words = ["/bin/bash", "-c"].iter().chain(words).copied();
         let command = Command::new(words).environment(self.variables.clone()).inside(&self.chroot);
-        let output = command
+        let output = self
+            .limits
+            .on(command)
             .run(&self.events)
             .map_err(|error| TargetError::new("packages.tool", format!("cannot run install-packages: {error}")))?;
         Ok((output.status, output.stdout))

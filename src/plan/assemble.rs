@@ -63,7 +63,7 @@ pub fn assemble(
     let layout = plan.provisional_layout()?;
     disk::direct::check(&layout)?;
     let packages = declared_packages(request, elements, settings, &plan.system, &layout)?;
-    plan.shell = shell.then(|| shell::plan(request, elements, settings, &layout, &plan.variables));
+    plan.shell = shell.then(|| shell::plan(request, elements, settings, (&plan.disk.config, &layout), &plan.variables));
     let native = !plan.system.package_manager.is_empty();
     let bootstrap = native.then(|| bootstrap(request, elements, settings, &plan.system, &packages));
     plan.seen = all_seen(&plan)?;
@@ -96,6 +96,7 @@ fn declared_packages(
         return Ok(BTreeMap::new());
     }
     let mut variables = settings.variables.clone();
+    variables.extend(settings.seen_by_conditions.clone());
     variables.extend(disk_variables(layout));
     let facts = PackageFacts {
         distribution: system.distribution.clone(),
@@ -255,6 +256,7 @@ fn disk_plan(
             root_label: request.root_label.clone(),
             mkfs_options: request.mkfs_options.clone(),
             max_online_resize: max_online_resize.transpose()?,
+            dib_strict: request.dib_strict,
         },
     })
 }
@@ -273,9 +275,17 @@ fn outputs(request: &Request, elements: &[Element]) -> Result<Vec<Output>, PlanE
             let format = format::find(name)?;
             let path = Utf8PathBuf::from(format!("{}.{}", request.output, format.suffix));
             let options = output_options(request, format.name);
-            Ok(Output { format: name.clone(), path, qcow2_compression: request.qcow2_compression, options })
+            let variables = if format.name == "docker" { client_variables(request) } else { BTreeMap::new() };
+            Ok(Output { format: name.clone(), path, qcow2_compression: request.qcow2_compression, options, variables })
         })
         .collect()
+}
+
+/// Variables by which the clients of Docker and Podman find their daemon and their settings.
+fn client_variables(request: &Request) -> BTreeMap<String, String> {
+    let is_clients = |name: &str| name == "HOME" || name.starts_with("DOCKER_") || name.starts_with("CONTAINER");
+    let known = request.environment.iter().filter(|(name, _)| is_clients(name));
+    known.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// What `format` takes from the request beside a path.

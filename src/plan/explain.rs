@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Action, Phase, Plan};
+use super::{Action, Phase, Plan, Writer};
 
 /// The plan as text, 120 columns at the most where names allow.
 pub fn text(plan: &Plan) -> String {
@@ -15,7 +15,7 @@ pub fn text(plan: &Plan) -> String {
     line(format!("image      {} ({} {} {})", plan.name, system.distribution, system.release, plan.arch));
     let names: Vec<&str> = plan.elements.iter().map(|element| element.name.as_str()).collect();
     line(format!("elements   {}", names.join(" ")));
-    line(format!("disk       {}", plan.disk.origin));
+    line(format!("disk       {}{}", plan.disk.origin, writer(&plan.writer)));
     for output in &plan.outputs {
         line(format!("output     {} ({})", output.path, output.format));
     }
@@ -34,6 +34,10 @@ pub fn text(plan: &Plan) -> String {
             {
                 let _ = write!(words, "  [{}]", element.permissions.join(" "));
             }
+            if let Action::ShellHook { interpreter, .. } = &step.action {
+                let _ = write!(words, ", read by {interpreter}");
+                words.push_str(confined(plan, step.element.as_deref()));
+            }
             line(words);
             if let Action::Bootstrap { packages, .. } = &step.action {
                 for words in wrap(packages, 100) {
@@ -43,6 +47,23 @@ pub fn text(plan: &Plan) -> String {
         }
     }
     text
+}
+
+/// Who writes the disk, when it is not the usual writer.
+fn writer(writer: &Writer) -> String {
+    match writer {
+        Writer::Direct => String::new(),
+        Writer::Loop { because } => format!(", written through a loop device because of {because}"),
+    }
+}
+
+/// What a hook of `element` may do of what hooks can.
+fn confined(plan: &Plan, element: Option<&str>) -> &'static str {
+    match plan.shell.as_ref().and_then(|shell| shell.confine.as_ref()) {
+        None => "",
+        Some(networked) if element.is_some_and(|name| networked.contains(name)) => ", confined, with network",
+        Some(_) => ", confined",
+    }
 }
 
 fn wrap(words: &[String], width: usize) -> Vec<String> {

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::{Action, Plan, ShellPlan, Step};
+use super::{Action, Plan, Step};
 
 /// Hashes of the steps of one plan.
 pub(super) struct Inputs {
@@ -23,7 +23,7 @@ impl Inputs {
         let seen: Vec<_> = plan.elements.iter().map(|element| (&element.name, plan.seen.get(&element.name))).collect();
         let seen = hash(&seen);
         Self {
-            shell: hash(&(plan.shell.as_ref().map(ShellPlan::keyed), &seen)),
+            shell: hash(&(plan.shell.as_ref().map(|shell| (shell.keyed(), &shell.confine)), &seen)),
             seen,
             // Sizes are not final before the tree is: only identifiers and names reach a step.
             disk: hash(&(&plan.seed, &plan.disk)),

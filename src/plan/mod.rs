@@ -8,6 +8,7 @@ pub mod collection;
 mod error;
 pub mod explain;
 mod inputs;
+pub mod interpreter;
 pub mod phase;
 mod seen;
 pub mod shell;
@@ -133,6 +134,9 @@ pub struct DiskParameters {
     pub mkfs_options: Vec<String>,
     /// Bytes to let ext4 grow to online (`-E resize=`).
     pub max_online_resize: Option<u64>,
+    /// Sizes and addresses are those of DIB also where DIB is wrong.
+    #[serde(default)]
+    pub dib_strict: bool,
 }
 
 /// A file to make.
@@ -148,6 +152,9 @@ pub struct Output {
     /// manifest (aci), repository and tag (docker); empty when nothing was said.
     #[serde(default)]
     pub options: String,
+    /// Variables of the user's by which a client finds its daemon (docker).
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Room for any description that names absolute sizes: before the tree is finished only identifiers matter.
@@ -162,7 +169,8 @@ impl Plan {
     /// The plan as it may be shown: without values whose names promise a secret, and without credentials in addresses.
     pub fn without_secrets(mut self) -> Self {
         let environment = self.shell.iter_mut().map(|shell| &mut shell.environment);
-        for (name, value) in environment.chain([&mut self.variables]).flatten() {
+        let clients = self.outputs.iter_mut().map(|output| &mut output.variables);
+        for (name, value) in environment.chain([&mut self.variables]).chain(clients).flatten() {
             *value = secret::shown(name, value);
         }
         for (name, value) in self.elements.iter_mut().flat_map(|element| &mut element.options) {
@@ -184,7 +192,8 @@ impl Plan {
     /// # Errors
     /// The description cannot be laid out.
     pub fn provisional_layout(&self) -> Result<disk::layout::Layout, disk::solve::LayoutError> {
-        let size = self.disk.parameters.image_size.unwrap_or(PROVISIONAL_SIZE);
+        let parameters = &self.disk.parameters;
+        let size = parameters.image_size.map_or(PROVISIONAL_SIZE, |_| disk::image_size::image_size(parameters, 0));
         disk::solve::solve(&self.disk.config, &self.disk.parameters, size, &self.seed)
     }
 }

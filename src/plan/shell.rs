@@ -4,11 +4,12 @@
 //! the host side run, where a shell was asked for. Paths that only a builder knows (`TMP_BUILD_DIR`, `_LIB`) are the builder's to
 //! add. Not here: `environment.d`, which only a real bash can read (`hook/`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::config::Config;
 use crate::disk::layout::Layout;
 use crate::element::shell_functions::exported_functions;
 use crate::element::{Element, HookKind, Settings, expansion};
@@ -27,6 +28,9 @@ pub struct ShellPlan {
     pub breakpoints: Breakpoints,
     /// Seconds for which a step that may reach the network is reused.
     pub max_age: u64,
+    /// Hooks are confined: they write only in the build's folders, and those of these elements alone have a network.
+    #[serde(default)]
+    pub confine: Option<BTreeSet<String>>,
 }
 
 /// Variables of a session that no build depends on: a hook sees them, keys do not.
@@ -77,6 +81,12 @@ fn named_file(name: &str, value: &str) -> String {
     }
 }
 
+/// The elements that declare the network.
+fn networked(elements: &[Element]) -> BTreeSet<String> {
+    let declares = |element: &&Element| element.permissions.iter().any(|permission| permission == "network");
+    elements.iter().filter(declares).map(|element| element.name.clone()).collect()
+}
+
 /// Whether any element brings a hook that is no script, or the user wants a shell: then DIB's whole interface is there.
 pub(super) fn is_needed(request: &Request, elements: &[Element]) -> bool {
     !request.breakpoints.points.is_empty()
@@ -88,7 +98,7 @@ pub(super) fn plan(
     request: &Request,
     elements: &[Element],
     settings: &Settings,
-    layout: &Layout,
+    (config, layout): (&Config, &Layout),
     recorded: &BTreeMap<String, String>,
 ) -> ShellPlan {
     // Complete, but for what elements say: options and DIB's defaults are in it already.
@@ -104,7 +114,13 @@ pub(super) fn plan(
     set("DIB_ENV", recorded.get("DIB_ENV").cloned().unwrap_or_default());
     let label = |point: &str| layout.at(point).map(|filesystem| filesystem.label.clone()).unwrap_or_default();
     let kind = layout.at("/").map(|filesystem| filesystem.kind.clone()).unwrap_or_default();
-    let points: Vec<_> = layout.mounts().iter().map(|mounted| mounted.point).collect();
+    // In the order of the description, as `getval mount-points` has it; subvolumes, which DIB does not know, after them.
+    let mut points: Vec<_> = config.mounts.iter().map(|mount| mount.mount_point.as_str()).collect();
+    for mounted in layout.mounts() {
+        if !points.contains(&mounted.point) {
+            points.push(mounted.point);
+        }
+    }
     let mut set = |name: &str, value: String| {
         environment.insert(name.to_owned(), value);
     };
@@ -128,5 +144,6 @@ pub(super) fn plan(
             .unwrap_or_else(|| "source".to_owned()),
         breakpoints: request.breakpoints.clone(),
         max_age: request.max_age,
+        confine: request.confine.then(|| networked(elements)),
     }
 }

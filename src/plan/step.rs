@@ -50,6 +50,9 @@ pub enum Action {
         name: String,
         /// Where it runs.
         place: Place,
+        /// Who reads it: `/bin/bash`.
+        #[serde(default)]
+        interpreter: String,
     },
     /// A stage that the program carries out for an element.
     BuiltIn {
@@ -135,7 +138,7 @@ impl Step {
                 format!("{}:{function}", file.file_name().unwrap_or(file.as_str()))
             }
             Action::CollectHooks => "collect hooks".to_owned(),
-            Action::ShellHook { name, place } => {
+            Action::ShellHook { name, place, .. } => {
                 let place = match place {
                     Place::Host => "on the host's side",
                     Place::Image => "in the image",

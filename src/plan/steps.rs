@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::step::Place;
-use super::{Action, Phase, Step, Writer};
+use super::{Action, Phase, Step, Writer, interpreter};
 use crate::element::packages::{Package, PhasePackages};
 use crate::element::{Element, HookKind, hooks};
 use crate::request::Breakpoints;
@@ -90,7 +90,12 @@ fn of_element(phase: Phase, element: &Element) -> Vec<Step> {
     for hook in element.hooks.iter().filter(|hook| hook.phase == phase) {
         let action = match &hook.kind {
             HookKind::Script { file, function } => Action::Script { file: file.clone(), function: function.clone() },
-            HookKind::Shell { .. } => Action::ShellHook { name: hook.key.clone(), place: Place::of(phase) },
+            HookKind::Shell { file } => Action::ShellHook {
+                name: hook.key.clone(),
+                place: Place::of(phase),
+                // A file that cannot be read is an error when it is to be run.
+                interpreter: interpreter::of(file).unwrap_or_default(),
+            },
             HookKind::BuiltIn { name } => Action::BuiltIn { name: name.clone() },
         };
         let is_script = matches!(action, Action::Script { .. });

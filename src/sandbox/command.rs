@@ -19,6 +19,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::chroot::Chroot;
+use super::confinement::Confinement;
 use super::lines;
 use super::setup::Setup;
 use crate::event::Events;
@@ -51,6 +52,8 @@ pub struct Command {
     timeout: Option<Duration>,
     quiet: bool,
     umask: u32,
+    without_network: bool,
+    confinement: Option<Confinement>,
     place: Place,
 }
 
@@ -115,6 +118,8 @@ impl Command {
             timeout: None,
             quiet: false,
             umask: 0o022,
+            without_network: false,
+            confinement: None,
             place: Place::Host,
         }
     }
@@ -140,6 +145,18 @@ impl Command {
     /// Modes that its new files do not get (022 unless said otherwise).
     pub fn umask(mut self, mask: u32) -> Self {
         self.umask = mask;
+        self
+    }
+
+    /// Takes the network away, also on the host's side.
+    pub fn without_network(mut self, without: bool) -> Self {
+        self.without_network = without;
+        self
+    }
+
+    /// Lets it write only where `confinement` says.
+    pub fn confined(mut self, confinement: Option<&Confinement>) -> Self {
+        self.confinement = confinement.cloned();
         self
     }
 
@@ -200,7 +217,9 @@ impl Command {
             Place::Chroot(chroot) => chroot.setup().map_err(start)?,
         }
         .in_directory(self.directory.as_deref())
-        .with_umask(self.umask);
+        .with_umask(self.umask)
+        .without_network(self.without_network)
+        .confined(self.confinement.clone());
         let output = self.run_in(&setup, events, start);
         setup.tidy();
         output

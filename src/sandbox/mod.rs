@@ -6,6 +6,7 @@
 pub mod child;
 pub mod chroot;
 pub mod command;
+pub mod confinement;
 mod device_nodes;
 pub mod host;
 pub mod init;

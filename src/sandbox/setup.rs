@@ -14,6 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 
+use super::confinement::Confinement;
 use super::pid_namespace;
 
 /// What the forked child does before it executes.
@@ -26,6 +27,7 @@ pub(super) struct Setup {
     pub(super) placeholder: Option<Utf8PathBuf>,
     directory: Option<CString>,
     umask: Mode,
+    confinement: Option<Confinement>,
 }
 
 /// One of the things to do; every path is one of the host's.
@@ -99,11 +101,21 @@ impl Setup {
     pub(super) fn host() -> Self {
         let namespaces = CloneFlags::empty();
         let umask = Mode::from_bits_truncate(0o022);
-        Self { namespaces, steps: Vec::new(), root: None, placeholder: None, directory: None, umask }
+        Self { namespaces, steps: Vec::new(), root: None, placeholder: None, directory: None, umask, confinement: None }
     }
 
     pub(super) fn with_umask(mut self, mask: u32) -> Self {
         self.umask = Mode::from_bits_truncate(mask);
+        self
+    }
+
+    pub(super) fn without_network(mut self, without: bool) -> Self {
+        self.namespaces.set(CloneFlags::CLONE_NEWNET, without || self.namespaces.contains(CloneFlags::CLONE_NEWNET));
+        self
+    }
+
+    pub(super) fn confined(mut self, confinement: Option<Confinement>) -> Self {
+        self.confinement = confinement;
         self
     }
 
@@ -144,7 +156,8 @@ impl Setup {
             nix::unistd::chroot(root.as_c_str())?;
             nix::unistd::chdir(self.directory.as_deref().unwrap_or(c"/"))?;
         }
-        Ok(())
+        // Last: a confined process mounts nothing any more.
+        self.confinement.as_ref().map_or(Ok(()), Confinement::enter)
     }
 
     /// Takes away what only the mounts needed, once the command is gone. What it filled meanwhile stays.

@@ -48,6 +48,7 @@ The build:
 
 Only in kiln:
   --dib-strict              reproduce defects of diskimage-builder that an image may depend on
+  --confine                 shell hooks write only in the build's folders and have no network of their own
   --disk-writer WRITER      auto, direct, or loop: write the image without block devices, or through a loop device
   --store FOLDER            what is kept between builds (default: KILN_STORE, else kiln in the user's cache)
   --no-cache                run every step, whatever earlier builds left in the store

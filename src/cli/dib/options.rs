@@ -44,6 +44,7 @@ pub const SPEC: Spec = Spec {
         ("image-extra-size", true),
         ("mkfs-journal-size", true),
         ("dib-strict", false),
+        ("confine", false),
         ("disk-writer", true),
         ("store", true),
         ("no-cache", false),
@@ -80,6 +81,7 @@ pub struct Options {
     pub docker_target: Option<String>,
     pub logfile: Option<Utf8PathBuf>,
     pub dib_strict: bool,
+    pub confine: bool,
     pub disk_writer: DiskWriter,
     pub store: Option<Utf8PathBuf>,
     pub no_cache: bool,
@@ -147,6 +149,7 @@ impl Options {
             "docker-target" => self.docker_target = value,
             "logfile" => self.logfile = value.map(Into::into),
             "dib-strict" => self.dib_strict = true,
+            "confine" => self.confine = true,
             "disk-writer" => {
                 self.disk_writer = meaning::disk_writer(&value.unwrap_or_default()).map_err(of("disk-writer"))?;
             }

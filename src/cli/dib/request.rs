@@ -77,6 +77,7 @@ pub fn request(
         docker_target,
         keep_old_outputs: keeps_old_outputs(&environment)?,
         disk_writer: options.disk_writer,
+        confine: options.confine,
         dib_strict: options.dib_strict,
         policy: crate::request::Policy::default(),
         directory: here.to_owned(),
@@ -173,6 +174,7 @@ mod tests {
         assert_eq!(asked("--install-type package e", &[]).variables["DIB_DEFAULT_INSTALLTYPE"], "package");
         assert_eq!(asked("--docker-target a:b e", &[]).docker_target.as_deref(), Some("a:b"));
         assert!(asked("--dib-strict e", &[]).dib_strict);
+        assert!(asked("--confine e", &[]).confine && !asked("e", &[]).confine);
         assert_eq!(asked("--disk-writer loop e", &[]).disk_writer, DiskWriter::Loop);
         assert_eq!(asked("--max-age 1h e", &[]).max_age, 3600);
     }
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn both_dialects_ask_for_the_same() {
         let text = "-o x -t raw,qcow2 -a amd64 -p a,b -p c -u -n --checksum --image-size 2 --root-label r --disk-writer loop \
-                    --dib-strict --max-age 1h --offline vm debian";
+                    --dib-strict --confine --max-age 1h --offline vm debian";
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         let kiln = <KilnWords as clap::Parser>::try_parse_from([&["kiln".to_owned()], words.as_slice()].concat());
         let kiln = kiln.unwrap_or_else(|error| panic!("{error}")).image.request().unwrap();

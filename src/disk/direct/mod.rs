@@ -72,7 +72,7 @@ pub fn write(layout: &Layout, disk: &str, image: &Utf8Path, content: &Content<'_
     let mut file = pieces::create(image, disk.size)?;
     match disk.table {
         Some(Table::Gpt { guid }) => gpt::write(disk, guid, &mut file, image)?,
-        Some(Table::Mbr { disk_id }) => mbr::write(disk, disk_id, &file, image)?,
+        Some(Table::Mbr { disk_id, dib_strict }) => mbr::write(disk, disk_id, dib_strict, &file, image)?,
         None => {}
     }
     // Folders of mount points are in the tree of the file system around them, as DIB makes them.

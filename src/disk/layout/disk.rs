@@ -26,6 +26,9 @@ pub enum Table {
     Mbr {
         /// The 32-bit disk signature at offset 440.
         disk_id: u32,
+        /// Its table is DIB's byte for byte, also where nobody else would write it so.
+        #[serde(default)]
+        dib_strict: bool,
     },
     /// GUID partition table (UEFI specification, chapter 5).
     Gpt {

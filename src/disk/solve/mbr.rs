@@ -9,7 +9,12 @@ use super::share;
 use crate::disk::config::Partitioning;
 use crate::disk::layout::{Disk, EXTENDED, Partition, PartitionKind, Table};
 
-pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) -> Result<(), LayoutError> {
+pub(super) fn place(
+    disk: &mut Disk,
+    table: &Partitioning,
+    identity: &Identity,
+    dib_strict: bool,
+) -> Result<(), LayoutError> {
     let sector = u64::from(disk.sector_size);
     let logical = table.partitions.iter().filter(|partition| !partition.primary).count();
     let primary = table.partitions.len() - logical;
@@ -19,7 +24,8 @@ pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) 
     if disk.size / sector > u64::from(u32::MAX) {
         return Err(LayoutError::TooLargeForMbr { disk: disk.name.clone(), size: disk.size });
     }
-    disk.table = Some(Table::Mbr { disk_id: table.disk_id.unwrap_or_else(|| identity.disk_id(&disk.name)) });
+    let disk_id = table.disk_id.unwrap_or_else(|| identity.disk_id(&disk.name));
+    disk.table = Some(Table::Mbr { disk_id, dib_strict });
     // One unit before the first partition, one before each logical one, and one at the end unless the last is logical.
     let end = u64::from(table.partitions.last().is_some_and(|last| last.primary));
     let kept = table.align.saturating_mul(1 + logical as u64 + end);

@@ -40,7 +40,7 @@ pub fn solve(config: &Config, parameters: &DiskParameters, image_size: u64, seed
             Disk { name: image.name.clone(), size, sector_size: image.block_size, table: None, partitions: Vec::new() };
         if let Some(table) = config.tables.iter().find(|table| table.base == image.name) {
             match table.label {
-                TableKind::Mbr => mbr::place(&mut disk, table, &identity)?,
+                TableKind::Mbr => mbr::place(&mut disk, table, &identity, parameters.dib_strict)?,
                 TableKind::Gpt => gpt::place(&mut disk, table, &identity)?,
             }
         }

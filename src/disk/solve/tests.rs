@@ -19,6 +19,7 @@ pub(in crate::disk) fn parameters() -> DiskParameters {
         root_label: None,
         mkfs_options: Vec::new(),
         max_online_resize: None,
+        dib_strict: false,
     }
 }
 
