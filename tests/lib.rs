@@ -12,6 +12,7 @@ mod docs;
 mod elements;
 mod images;
 mod interruption;
+mod layout;
 mod plan;
 mod refusals;
 mod rooms;

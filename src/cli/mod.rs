@@ -10,6 +10,7 @@ mod builder;
 mod checks;
 pub mod dib;
 mod duration;
+mod layout;
 mod library;
 mod meaning;
 mod packages;
@@ -39,6 +40,8 @@ enum Verb {
     Build(build::BuildArgs),
     /// Show what a build would do, without doing it
     Plan(plan::PlanArgs),
+    /// Solve a description of disks and show the layout, without building
+    Layout(layout::LayoutArgs),
     /// Show which packages the elements ask for
     Packages(packages::PackagesArgs),
     /// Start an image in QEMU and wait for a text on its console
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Build(args) => build::run(args),
         Verb::Plan(args) => plan::run(args),
+        Verb::Layout(args) => layout::run(&args),
         Verb::Packages(args) => packages::run(&args),
         Verb::Boot(args) => boot::run(args),
         Verb::Test(args) => test::main(&args),

@@ -39,12 +39,7 @@ pub fn write(
 ) -> Result<(), DiskError> {
     let disk = layout.disk(disk).ok_or_else(|| DiskError::NoDisk { disk: disk.to_owned() })?;
     check(layout)?;
-    let mut file = create(disk, image)?;
-    match disk.table {
-        Some(Table::Gpt { guid }) => gpt::write(disk, guid, &mut file, image)?,
-        Some(Table::Mbr { disk_id }) => mbr::write(disk, disk_id, &file, image)?,
-        None => {}
-    }
+    let file = partition(disk, image)?;
     // Folders of mount points are in the tree of the file system around them, as DIB makes them.
     for mounted in layout.mounts().iter().filter(|mounted| mounted.point.starts_with('/')) {
         tree::make_mount_point(tree, mounted.point)?;
@@ -61,6 +56,20 @@ pub fn write(
         }
     }
     Ok(())
+}
+
+/// Makes the new file `image`, as large as `disk`, with its partition table and nothing else. The open file.
+///
+/// # Errors
+/// When the machine refuses to write it.
+pub fn partition(disk: &Disk, image: &Utf8Path) -> Result<File, DiskError> {
+    let mut file = create(disk, image)?;
+    match disk.table {
+        Some(Table::Gpt { guid }) => gpt::write(disk, guid, &mut file, image)?,
+        Some(Table::Mbr { disk_id }) => mbr::write(disk, disk_id, &file, image)?,
+        None => {}
+    }
+    Ok(file)
 }
 
 /// Writes one FAT file system of the image of its disk once more, filled from `tree`; the rest of the image stays.
@@ -165,5 +174,7 @@ fn create(disk: &Disk, image: &Utf8Path) -> Result<File, DiskError> {
     open().map_err(DiskError::io("create", image))
 }
 
+#[cfg(test)]
+mod read_back;
 #[cfg(test)]
 mod tests;
