@@ -89,7 +89,7 @@ fn set(names: &str) -> BTreeSet<String> {
 }
 
 /// What an element adds to debian-minimal: for bookworm and stable on amd64, then on arm64.
-const ADDED: [(&str, [&str; 4]); 24] = [
+const ADDED: [(&str, [&str; 4]); 26] = [
     (
         "base",
         [
@@ -100,6 +100,8 @@ const ADDED: [(&str, [&str; 4]); 24] = [
         ],
     ),
     ("block-device-efi", ["", "", "", ""]),
+    ("block-device-efi-4k", ["", "", "", ""]),
+    ("block-device-efi-lvm", ["", "", "", ""]),
     ("block-device-gpt", ["", "", "refused", "refused"]),
     ("block-device-mbr", ["", "", "refused", "refused"]),
     (

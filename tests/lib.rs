@@ -17,6 +17,7 @@ mod docs;
 mod elements;
 mod images;
 mod interruption;
+mod layout;
 mod layouts;
 mod plan;
 mod ramdisk;
