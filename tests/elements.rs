@@ -100,6 +100,8 @@ const ADDED: [(&str, [&str; 4]); 24] = [
         ],
     ),
     ("block-device-efi", ["", "", "", ""]),
+    ("block-device-efi-4k", ["", "", "", ""]),
+    ("block-device-efi-lvm", ["", "", "", ""]),
     ("block-device-gpt", ["", "", "refused", "refused"]),
     ("block-device-mbr", ["", "", "refused", "refused"]),
     (

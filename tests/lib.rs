@@ -8,13 +8,14 @@
 
 mod archive;
 mod audit;
+mod boots;
 mod dib_words;
 mod disk_functions;
 mod docs;
 mod elements;
 mod images;
 mod interruption;
-mod layouts;
+mod layout;
 mod plan;
 mod refusals;
 mod rooms;

@@ -12,6 +12,7 @@ mod checks;
 pub mod dib;
 mod disk_functions;
 mod duration;
+mod layout;
 mod library;
 mod meaning;
 mod packages;
@@ -42,6 +43,8 @@ enum Verb {
     Build(build::BuildArgs),
     /// Show what a build would do, without doing it
     Plan(plan::PlanArgs),
+    /// Solve a description of disks and show the layout, without building
+    Layout(layout::LayoutArgs),
     /// Show which packages the elements ask for
     Packages(packages::PackagesArgs),
     /// Start an image in QEMU and wait for a text on its console
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Build(args) => build::run(args),
         Verb::Plan(args) => plan::run(args),
+        Verb::Layout(args) => layout::run(&args),
         Verb::Packages(args) => packages::run(&args),
         Verb::Boot(args) => boot::run(args),
         Verb::Audit(args) => audit::run(&args),

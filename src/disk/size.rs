@@ -143,6 +143,13 @@ pub fn human(bytes: u64) -> String {
     format!("{bytes} bytes")
 }
 
+/// Bytes for a person, exactly: the largest binary unit of which they are a whole number.
+pub fn exact(bytes: u64) -> String {
+    let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let whole = units.iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
+    whole.map_or_else(|| format!("{bytes} B"), |(unit, factor)| format!("{} {unit}", bytes / factor))
+}
+
 fn plain_number(text: &str) -> Option<&str> {
     (!text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.')).then_some(text)
 }
@@ -165,6 +172,20 @@ mod tests {
             ("8K", 8000),
         ] {
             assert_eq!(absolute(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn exact_sizes_are_whole_numbers_of_their_unit() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (512, "512 B"),
+            (1536, "1536 B"),
+            (8 << 20, "8 MiB"),
+            (38146 << 20, "38146 MiB"),
+            (3 << 40, "3 TiB"),
+        ] {
+            assert_eq!(exact(bytes), text);
         }
     }
 

@@ -60,7 +60,10 @@ pub fn assemble(
         system,
     };
     // A description that cannot be is found now, not after the packages.
-    let layout = plan.provisional_layout()?;
+    let layout = plan.provisional_layout().map_err(|source| {
+        let place = plan.disk.config.place(&plan.disk.origin, source.node());
+        PlanError::Layout { place, source: Box::new(source) }
+    })?;
     disk::direct::check(&layout)?;
     let packages = declared_packages(request, elements, settings, &plan.system, &layout)?;
     plan.shell = shell.then(|| shell::plan(request, elements, settings, &layout, &plan.variables));
@@ -223,8 +226,11 @@ fn disk_plan(
             return Err(PlanError::TwoDisks { first: first.name.clone(), second: second.name.clone() });
         }
     };
-    let config = disk::config::parse(&text, &origin)?;
+    let mut config = disk::config::parse(&text, &origin)?;
     let variable = |name: &str| settings.variables.get(name).filter(|value| !value.is_empty());
+    if let Some(size) = variable("DIB_BLOCK_SIZE") {
+        config.set_sector_size(size)?;
+    }
     let mebibytes = |name: &str| {
         let number = |value: &String| {
             let wrong = || PlanError::Number { variable: name.to_owned(), value: value.clone() };

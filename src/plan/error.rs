@@ -19,9 +19,17 @@ pub enum PlanError {
     /// The block-device description is wrong.
     #[error(transparent)]
     Config(#[from] disk::config::ConfigError),
-    /// The block-device description cannot be laid out.
+    /// The variable that overrides the sector size is wrong.
     #[error(transparent)]
-    Layout(#[from] disk::solve::LayoutError),
+    SectorSize(#[from] disk::config::SectorSizeError),
+    /// The block-device description cannot be laid out.
+    #[error("{place}: {source}")]
+    Layout {
+        /// The node's: what the user calls the description, and a line.
+        place: String,
+        /// Why.
+        source: Box<disk::solve::LayoutError>,
+    },
     /// A file system that nobody here writes.
     #[error(transparent)]
     FileSystem(#[from] disk::direct::DiskError),

@@ -19,6 +19,11 @@ pub struct ConfigError {
     pub diagnostic: Box<Diagnostic>,
 }
 
+/// A size of sectors that no disk has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("DIB_BLOCK_SIZE `{0}` is neither 512 nor 4096")]
+pub struct SectorSizeError(pub String);
+
 impl ConfigError {
     pub(super) fn new(message: String, place: Place, text: &str, origin: &str) -> Self {
         // The first line of a block value is enough to find it.

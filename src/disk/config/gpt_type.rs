@@ -42,6 +42,11 @@ pub(super) fn of(text: &str) -> Option<Uuid> {
     known.or_else(|| Uuid::try_parse(text).ok())
 }
 
+/// sgdisk's code of a GUID that has one.
+pub fn code(guid: Uuid) -> Option<&'static str> {
+    TYPES.iter().find(|(_, known)| *known == guid).map(|(code, _)| *code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::of;

@@ -13,11 +13,14 @@ mod nodes;
 mod read;
 mod volume;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::layout::{FstabEntry, Subvolume};
 pub use encryption::{Luks, Verity};
-pub use error::ConfigError;
+pub use error::{ConfigError, SectorSizeError};
+pub use gpt_type::code as gpt_code;
 pub use label::{LabelError, check as check_label};
 pub use nodes::{Fstab, LocalLoop, Mkfs, Mount, Partition, PartitionSize, Partitioning, TableKind};
 pub use volume::{LogicalVolume, Lvm, PhysicalVolume, VolumeGroup, VolumeKind, VolumeSize};
@@ -62,6 +65,9 @@ pub struct Config {
     pub fstab: Vec<Fstab>,
     /// What the user may want to mend, one line each: keys that mean nothing.
     pub warnings: Vec<String>,
+    /// The line of each node that was read from a text, by name.
+    #[serde(default)]
+    pub lines: BTreeMap<String, usize>,
 }
 
 /// Reads the description `text`; `origin` is what a user calls it.
@@ -75,6 +81,8 @@ pub fn parse(text: &str, origin: &str) -> Result<Config, ConfigError> {
         let mut config = Config::default();
         for node in &nodes {
             read::add(&mut config, node)?;
+            let named = std::iter::once(node).chain(&node.entries);
+            config.lines.extend(named.map(|node| (node.name.clone(), node.place.line)));
         }
         check::check(&config, &nodes)?;
         Ok(config)
@@ -111,6 +119,25 @@ impl Config {
         self.tables.iter().flat_map(|table| &table.partitions)
     }
 
+    /// Where the node called `name` is in the text that the user calls `origin`: `origin:LINE`, or `origin` when it has no line.
+    pub fn place(&self, origin: &str, name: &str) -> String {
+        self.lines.get(name).map_or_else(|| origin.to_owned(), |line| format!("{origin}:{line}"))
+    }
+
+    /// Gives every disk sectors of the size that `DIB_BLOCK_SIZE` asks for, whatever the description says.
+    ///
+    /// # Errors
+    /// When it is neither 512 nor 4096.
+    pub fn set_sector_size(&mut self, text: &str) -> Result<(), SectorSizeError> {
+        let size = match text.trim() {
+            "512" => 512,
+            "4096" => 4096,
+            _ => return Err(SectorSizeError(text.to_owned())),
+        };
+        self.loops.iter_mut().for_each(|disk| disk.block_size = size);
+        Ok(())
+    }
+
     /// The mount points in the order of the description: those of mount nodes, then those of subvolumes.
     pub fn points(&self) -> impl Iterator<Item = &str> {
         let subvolumes = self.filesystems.iter().flat_map(|filesystem| &filesystem.subvolumes);
@@ -140,5 +167,7 @@ impl Config {
     }
 }
 
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::fs::File;
 use camino::Utf8Path;
 use gpt::GptConfig;
 use gpt::disk::LogicalBlockSize;
-use gpt::mbr::ProtectiveMBR;
+use gpt::mbr::{PartRecord, ProtectiveMBR};
 use gpt::partition::Partition;
 use gpt::partition_types::{OperatingSystem, Type};
 use uuid::Uuid;
@@ -15,7 +15,10 @@ use super::DiskError;
 use super::mbr::chs;
 use crate::disk::layout::{Disk, PartitionKind};
 
-/// Writes the protective MBR and both tables.
+/// The type of the MBR's entry for the GPT.
+const PROTECTIVE: u8 = 0xee;
+
+/// Writes the protective or hybrid MBR and both tables.
 pub(super) fn write(disk: &Disk, guid: Uuid, file: &mut File, image: &Utf8Path) -> Result<(), DiskError> {
     let failed = |source| DiskError::Gpt { image: image.to_owned(), source: Box::new(source) };
     let sector = u64::from(disk.sector_size);
@@ -26,6 +29,7 @@ pub(super) fn write(disk: &Disk, guid: Uuid, file: &mut File, image: &Utf8Path) 
         [record.end_head, record.end_sector, record.end_track] = chs(last);
         mbr.set_partition(0, record);
     }
+    hybrid(disk, &mut mbr);
     mbr.overwrite_lba0(file).map_err(|error| failed(gpt::GptError::Io(std::io::Error::other(error))))?;
     let block = if disk.sector_size == 4096 { LogicalBlockSize::Lb4096 } else { LogicalBlockSize::Lb512 };
     let config = GptConfig::new().writable(true).logical_block_size(block);
@@ -46,4 +50,35 @@ pub(super) fn write(disk: &Disk, guid: Uuid, file: &mut File, image: &Utf8Path) 
     table.update_partitions(entries).map_err(failed)?;
     table.write().map_err(failed)?;
     Ok(())
+}
+
+/// Gives partitions that ask for it an entry in the MBR too, as `sgdisk --hybrid` does: the entry for the GPT comes first and ends
+/// where the first of them begins.
+fn hybrid(disk: &Disk, mbr: &mut ProtectiveMBR) {
+    let sector = u64::from(disk.sector_size);
+    // `solve` refused what 32 bits cannot number.
+    let number = |bytes: u64| u32::try_from(bytes / sector).unwrap_or(u32::MAX);
+    let mut partitions: Vec<_> = disk.partitions.iter().filter(|partition| partition.hybrid.is_some()).collect();
+    partitions.sort_by_key(|partition| partition.start);
+    let entry = |boot: bool, kind: u8, first: u32, count: u32| {
+        let (start, end) = (chs(first), chs(first + count - 1));
+        PartRecord {
+            boot_indicator: if boot { 0x80 } else { 0 },
+            start_head: start[0],
+            start_sector: start[1],
+            start_track: start[2],
+            os_type: kind,
+            end_head: end[0],
+            end_sector: end[1],
+            end_track: end[2],
+            lb_start: first,
+            lb_size: count,
+        }
+    };
+    let Some(first) = partitions.first() else { return };
+    mbr.set_partition(0, entry(false, PROTECTIVE, 1, number(first.start) - 1));
+    for (slot, partition) in (1..4).zip(partitions) {
+        let kind = partition.hybrid.unwrap_or(PROTECTIVE);
+        mbr.set_partition(slot, entry(partition.boot, kind, number(partition.start), number(partition.size)));
+    }
 }

@@ -33,7 +33,7 @@ use std::fs::{File, OpenOptions};
 
 use camino::Utf8Path;
 
-use super::layout::{Device, FileSystem, Layout, Table, VolumeKind};
+use super::layout::{Device, Disk, FileSystem, Layout, Table, VolumeKind};
 use crate::event::Events;
 pub use error::DiskError;
 use job::Job;
@@ -69,12 +69,7 @@ pub struct Written {
 pub fn write(layout: &Layout, disk: &str, image: &Utf8Path, content: &Content<'_>) -> Result<Written, DiskError> {
     let disk = layout.disk(disk).ok_or_else(|| DiskError::NoDisk { disk: disk.to_owned() })?;
     check(layout)?;
-    let mut file = pieces::create(image, disk.size)?;
-    match disk.table {
-        Some(Table::Gpt { guid }) => gpt::write(disk, guid, &mut file, image)?,
-        Some(Table::Mbr { disk_id }) => mbr::write(disk, disk_id, &file, image)?,
-        None => {}
-    }
+    let file = partition(disk, image)?;
     // Folders of mount points are in the tree of the file system around them, as DIB makes them.
     for mounted in layout.mounts().iter().filter(|mounted| mounted.point.starts_with('/')) {
         tree::make_mount_point(content.tree, mounted.point)?;
@@ -97,6 +92,20 @@ pub fn write(layout: &Layout, disk: &str, image: &Utf8Path, content: &Content<'_
         spaces.close(&container.name);
     }
     Ok(written)
+}
+
+/// Makes the new file `image`, as large as `disk`, with its partition table and nothing else. The open file.
+///
+/// # Errors
+/// When the machine refuses to write it.
+pub fn partition(disk: &Disk, image: &Utf8Path) -> Result<File, DiskError> {
+    let mut file = pieces::create(image, disk.size)?;
+    match disk.table {
+        Some(Table::Gpt { guid }) => gpt::write(disk, guid, &mut file, image)?,
+        Some(Table::Mbr { disk_id }) => mbr::write(disk, disk_id, &file, image)?,
+        None => {}
+    }
+    Ok(file)
 }
 
 /// Writes a file system into its place, when that is on this disk.
@@ -235,5 +244,7 @@ pub(super) fn rewrite_fat(
     fat::write(&Job { layout, filesystem, image, start, sector, tree, time, events }, &file)
 }
 
+#[cfg(test)]
+mod read_back;
 #[cfg(test)]
 mod tests;

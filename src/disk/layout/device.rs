@@ -135,6 +135,18 @@ impl Layout {
         }
     }
 
+    /// The name of `device` in the description.
+    pub fn name_of(&self, device: &Device) -> String {
+        match device {
+            Device::Disk { disk } => disk.clone(),
+            Device::Partition { number, .. } => {
+                self.partition_of(device).map_or_else(|| number.to_string(), |partition| partition.name.clone())
+            }
+            Device::Volume { volume, .. } => volume.clone(),
+            Device::Luks { container } => container.clone(),
+        }
+    }
+
     /// Where the running system has `device`, when it has a name that does not depend on the machine: `/dev/mapper/…`.
     /// Device-mapper's own escaping: a hyphen in a name is doubled.
     pub fn mapper_path(&self, device: &Device) -> Option<String> {

@@ -11,6 +11,8 @@ use crate::disk::layout::{Device, Layout, Luks, Verity};
 
 /// Bytes before the content of a container.
 const HEADER: u64 = 16 << 20;
+/// Less content is a mistake.
+const LEAST: u64 = 1 << 20;
 /// Bytes per block of a verified device and of its tree: a page, which every kernel can.
 const BLOCK: u32 = 4096;
 
@@ -24,13 +26,8 @@ pub(super) fn luks(
     let sector_size = node.sector_size.or_else(|| layout.disk_of(device).map(|disk| disk.sector_size)).unwrap_or(512);
     let sector = u64::from(sector_size);
     let size = whole.saturating_sub(HEADER) / sector * sector;
-    if size == 0 {
-        return Err(LayoutError::NoRoom {
-            kind: "luks",
-            node: node.name.clone(),
-            size: whole,
-            needed: HEADER + sector,
-        });
+    if size < LEAST {
+        return Err(LayoutError::NoRoom { kind: "luks", node: node.name.clone(), size: whole, needed: HEADER + LEAST });
     }
     Ok(Luks {
         name: node.name.clone(),

@@ -1,7 +1,7 @@
 //! Why a description has no solution.
 
 use crate::disk::config::LabelError;
-use crate::disk::size::human;
+use crate::disk::size::{exact, human};
 
 /// Why a description has no solution.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum LayoutError {
     /// A partition is larger than what is left.
     #[error(
         "partition `{partition}` on `{disk}` needs {}, but only {} of {} are left; set --image-size to at least {}",
-        human(*.needed), human(*.free), human(*.size), human((.size + .needed - .free).next_multiple_of(1 << 20))
+        human(*.needed), human(*.free), human(*.size), exact((.size + .needed - .free).next_multiple_of(1 << 20))
     )]
     TooSmall {
         /// The partition.
@@ -92,7 +92,7 @@ pub enum LayoutError {
         needed: u64,
     },
     /// The hashes of a verified device are more than their place holds.
-    #[error("verity `{node}`: the hashes take {}, and `{hash}` has {}; make it larger", human(*.needed), human(*.size))]
+    #[error("verity `{node}`: the hashes take {}, and `{hash}` has {}; make it larger", exact(.needed.next_multiple_of(1 << 20)), human(*.size))]
     HashRoom {
         /// The node.
         node: String,
@@ -181,4 +181,27 @@ pub enum LayoutError {
         /// Its base.
         base: String,
     },
+}
+
+impl LayoutError {
+    /// The node of the description that it is about.
+    pub fn node(&self) -> &str {
+        match self {
+            Self::NoSize { disk }
+            | Self::TooManyPrimaries { disk, .. }
+            | Self::TooManyEntries { disk, .. }
+            | Self::TooLargeForMbr { disk, .. } => disk,
+            Self::TooSmall { partition, .. } | Self::Empty { partition, .. } | Self::HybridTooFar { partition, .. } => {
+                partition
+            }
+            Self::VolumeTooLarge { volume, .. } | Self::VolumeEmpty { volume, .. } => volume,
+            Self::NoRoom { node, .. }
+            | Self::HashRoom { node, .. }
+            | Self::FileSystemTooSmall { node, .. }
+            | Self::NoSubvolumes { node, .. }
+            | Self::Label { node, .. }
+            | Self::SameLabel { node, .. }
+            | Self::NoBase { node, .. } => node,
+        }
+    }
 }

@@ -55,4 +55,8 @@ pub fn solve(config: &Config, parameters: &DiskParameters, image_size: u64, seed
 }
 
 #[cfg(test)]
+mod dib;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 pub(in crate::disk) mod tests;

@@ -194,13 +194,21 @@ impl Extents {
         self.volumes.iter().map(|(_, next, extents)| extents - next).sum()
     }
 
-    /// The next `count` extents; nothing when there are fewer.
+    /// `count` extents; nothing when there are fewer. Those of the first physical volume that has room for all, as LVM would;
+    /// else the largest rooms first.
     fn take(&mut self, mut count: u64) -> Option<Vec<Segment>> {
         if count > self.free() {
             return None;
         }
+        let room = |(_, next, extents): &(String, u64, u64)| extents - next;
+        let mut order: Vec<usize> = match self.volumes.iter().position(|volume| room(volume) >= count) {
+            Some(index) => vec![index],
+            None => (0..self.volumes.len()).collect(),
+        };
+        order.sort_by_key(|index| std::cmp::Reverse(room(&self.volumes[*index])));
         let mut segments = Vec::new();
-        for (name, next, extents) in &mut self.volumes {
+        for index in order {
+            let (name, next, extents) = &mut self.volumes[index];
             let taken = count.min(*extents - *next);
             if taken > 0 {
                 segments.push(Segment { physical_volume: name.clone(), first: *next, count: taken });

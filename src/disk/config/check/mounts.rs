@@ -13,8 +13,13 @@ pub(super) fn check(config: &Config, problem: &Say<'_>) -> Result<(), Problem> {
         let filesystem = filesystem(&mount.base);
         let swap = filesystem.is_some_and(|filesystem| filesystem.kind.as_deref() == Some("swap"));
         if swap != (mount.mount_point == "none") {
-            let text = "the mount point `none` is for swap, and swap has no other";
-            return Err(problem("mount", &mount.name, text.into()));
+            let text = match swap {
+                true => {
+                    format!("swap has no place in the tree: its mount point is `none`, not `{}`", mount.mount_point)
+                }
+                false => "`none` is the mount point of swap only; write a path".to_owned(),
+            };
+            return Err(problem("mount", &mount.name, text));
         }
         if let Some(other) = seen.insert(&mount.mount_point, &mount.name).filter(|_| !swap) {
             let point = &mount.mount_point;
