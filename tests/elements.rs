@@ -89,7 +89,7 @@ fn set(names: &str) -> BTreeSet<String> {
 }
 
 /// What an element adds to debian-minimal: for bookworm and stable on amd64, then on arm64.
-const ADDED: [(&str, [&str; 4]); 24] = [
+const ADDED: [(&str, [&str; 4]); 26] = [
     (
         "base",
         [
