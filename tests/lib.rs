@@ -8,6 +8,7 @@
 
 mod archive;
 mod audit;
+mod boots;
 mod confinement;
 mod dib_semantics;
 mod dib_strict;
@@ -18,7 +19,6 @@ mod elements;
 mod images;
 mod interruption;
 mod layout;
-mod layouts;
 mod plan;
 mod ramdisk;
 mod refusals;

@@ -94,6 +94,20 @@ pub fn write(layout: &Layout, disk: &str, image: &Utf8Path, content: &Content<'_
     Ok(written)
 }
 
+/// Makes the new file `image`, as large as `disk`, with its partition table and nothing else. The open file.
+///
+/// # Errors
+/// When the machine refuses to write it.
+pub fn partition(disk: &Disk, image: &Utf8Path) -> Result<File, DiskError> {
+    let mut file = pieces::create(image, disk.size)?;
+    match disk.table {
+        Some(Table::Gpt { guid }) => gpt::write(disk, guid, &mut file, image)?,
+        Some(Table::Mbr { disk_id, dib_strict }) => mbr::write(disk, disk_id, dib_strict, &file, image)?,
+        None => {}
+    }
+    Ok(file)
+}
+
 /// Writes a file system into its place, when that is on this disk.
 fn write_filesystem(
     layout: &Layout,
@@ -206,20 +220,6 @@ fn single<'a>(layout: &Layout, device: &Device, spaces: &'a Spaces<'_>) -> Optio
     let last = pieces.pop().filter(|_| pieces.is_empty())?;
     let (_, file) = spaces.file(&last.space)?;
     Some((last, file))
-}
-
-/// Makes the new file `image`, as large as `disk`, with its partition table and nothing else. The open file.
-///
-/// # Errors
-/// When the machine refuses to write it.
-pub fn partition(disk: &Disk, image: &Utf8Path) -> Result<File, DiskError> {
-    let mut file = pieces::create(image, disk.size)?;
-    match disk.table {
-        Some(Table::Gpt { guid }) => gpt::write(disk, guid, &mut file, image)?,
-        Some(Table::Mbr { disk_id, dib_strict }) => mbr::write(disk, disk_id, dib_strict, &file, image)?,
-        None => {}
-    }
-    Ok(file)
 }
 
 /// Writes one FAT file system of the image of its disk once more, filled from `tree`; the rest of the image stays.

@@ -55,7 +55,7 @@ pub(super) fn write(
         if (next + used) * chunk_size > data.size {
             let why = format!(
                 "its volumes hold {} MiB and more, and it has {} MiB; make it larger",
-                (next + used) * chunk_size >> 20,
+                ((next + used) * chunk_size) >> 20,
                 data.size >> 20
             );
             return Err(DiskError::Shape { node: pool.name.clone(), why });

@@ -262,3 +262,67 @@ fn a_file_system_without_a_driver_is_refused_before_the_build() {
         check(&fixture.layout(EFI)).unwrap();
     });
 }
+
+#[test]
+fn xfs_and_subvolumes_are_mounted_as_described_and_keep_what_hooks_write() {
+    let yaml = "
+- local_loop: { name: image0, size: 400MiB, mkfs: { name: mkfs_root, type: xfs, mount: { mount_point: / } } }
+- local_loop:
+    name: image1
+    size: 300MiB
+    mkfs:
+      name: more
+      type: btrfs
+      label: more
+      subvolumes:
+      - { name: '@home', mount_point: /home }
+      - { name: '@srv', mount_point: /srv }
+";
+    apart(|fixture| {
+        if let Err(error) = check(&fixture.layout(yaml)) {
+            writeln!(std::io::stderr(), "skipped: {error}").unwrap();
+            return;
+        }
+        let attached = fixture.mounted(yaml);
+        assert_eq!(attached.parts(), [fixture.path("mnt/home"), fixture.path("mnt/srv")]);
+        assert_eq!(fs::read_to_string(fixture.path("mnt/home/somebody/notes")).unwrap(), "kept");
+        for file in ["mnt/etc/hook", "mnt/home/hook", "mnt/srv/hook"] {
+            fs::write(fixture.path(file), "was here").unwrap();
+        }
+        attached.finish(Some(TIME), &Events::none()).unwrap();
+        fixture.assert_clean();
+        run(&["xfs_repair", "-n", "-f", fixture.path("image0.raw").as_str()]);
+        run(&["btrfs", "check", fixture.path("image1.raw").as_str()]);
+        let images = ["image0", "image1"].map(|name| (name.to_owned(), fixture.path(&format!("{name}.raw"))));
+        let mut again = attach(&fixture.layout(yaml), &images).unwrap();
+        again.mount(&fixture.path("tree"), &fixture.path("mnt")).unwrap();
+        for file in ["mnt/etc/hook", "mnt/home/hook", "mnt/srv/hook"] {
+            assert_eq!(fs::read_to_string(fixture.path(file)).unwrap(), "was here");
+        }
+    });
+}
+
+#[test]
+fn a_root_on_a_volume_or_in_a_container_is_refused_with_what_the_kernel_lacks() {
+    let fixture = Fixture::new();
+    let root = "- mkfs: { name: mkfs_root, base: root, mount: { mount_point: / } }\n";
+    let lvm = "
+- local_loop: { name: image0 }
+- lvm:
+    name: lvm
+    pvs: [{ name: pv, base: image0 }]
+    vgs: [{ name: vg, base: [pv] }]
+    lvs: [{ name: root, base: vg, extents: 100%FREE }]
+";
+    let luks = "
+- local_loop: { name: image0 }
+- luks: { name: root, base: image0, secret: disk }
+";
+    if check(&fixture.layout(config::DEFAULT)).is_err() {
+        return;
+    }
+    for (nodes, what) in [(lvm, "a logical volume"), (luks, "an encrypted container")] {
+        let error = check(&fixture.layout(&format!("{nodes}{root}"))).unwrap_err().to_string();
+        assert!(error.contains(what) && error.contains("--disk-writer direct"), "{error}");
+    }
+}

@@ -16,19 +16,14 @@ const PACKAGES: &str = "btrfs-progs,cryptsetup-initramfs,lvm2,xfsprogs";
 
 /// A GPT with an EFI system partition and a BIOS boot partition; what follows are more partitions and nodes.
 fn gpt(rest: &str) -> String {
-    gpt_of(512, rest)
-}
-
-/// The same on sectors of `sector` bytes.
-fn gpt_of(sector: u32, rest: &str) -> String {
     format!(
         "
-- local_loop: {{ name: image0, size: 3GiB, block_size: {sector} }}
+- local_loop: {{ name: image0, size: 3GiB }}
 - partitioning:
     base: image0
     label: gpt
     partitions:
-    - {{ name: ESP, type: EF00, size: 300MiB, mkfs: {{ type: vfat, mount: {{ mount_point: /boot/efi, fstab: {{}} }} }} }}
+    - {{ name: ESP, type: EF00, size: 100MiB, mkfs: {{ type: vfat, mount: {{ mount_point: /boot/efi, fstab: {{}} }} }} }}
     - {{ name: BSP, type: EF02, size: 8MiB }}
 {rest}"
     )
@@ -95,8 +90,7 @@ fn check_gpt(raw: &Path) {
 #[test]
 fn a_disk_of_4k_sectors_boots_by_uefi() {
     let sandbox = Sandbox::new();
-    let rest = "    - { name: root, size: 100%, mkfs: { name: mkfs_root, type: ext4, mount: { mount_point: /, fstab: {} } } }\n";
-    let image = build(&sandbox, &gpt_of(4096, rest), &["block-device-efi"], &[]);
+    let image = build(&sandbox, "", &["block-device-efi-4k"], &[]);
     let signs = [r"EXT4-fs \(vda3\): mounted filesystem", "4096-byte logical blocks"];
     boot(&image, &["--uefi", "--sector-size", "4096"], &signs);
 }
@@ -104,6 +98,7 @@ fn a_disk_of_4k_sectors_boots_by_uefi() {
 #[test]
 fn a_root_on_logical_volumes_boots_both_ways() {
     let sandbox = Sandbox::new();
+    // The volumes of block-device-efi-lvm on a disk that a test can copy.
     let rest = "
     - { name: physical, type: 8E00, size: 100% }
 - lvm:
