@@ -28,7 +28,7 @@ pub fn read(words: &[String]) -> Result<BTreeMap<String, Utf8PathBuf>, String> {
     Ok(secrets)
 }
 
-/// Refuses a plan whose elements want secrets that nobody gave.
+/// Refuses a plan whose elements, or whose encrypted containers, want secrets that nobody gave.
 pub fn check(plan: &Plan, secrets: &BTreeMap<String, Utf8PathBuf>) -> Result<(), String> {
     for element in &plan.elements {
         for name in element.permissions.iter().filter_map(|grant| grant.strip_prefix("secrets:")) {
@@ -37,6 +37,11 @@ pub fn check(plan: &Plan, secrets: &BTreeMap<String, Utf8PathBuf>) -> Result<(),
                 return Err(format!("the element `{element}` wants the secret `{name}`: add `--secret {name}=FILE`"));
             }
         }
+    }
+    let layout = plan.provisional_layout().map_err(|error| error.to_string())?;
+    if let Some(container) = layout.luks.iter().find(|container| !secrets.contains_key(&container.secret)) {
+        let (node, name) = (&container.name, &container.secret);
+        return Err(format!("the container `{node}` is opened by the secret `{name}`: add `--secret {name}=FILE`"));
     }
     Ok(())
 }

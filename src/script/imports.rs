@@ -17,6 +17,7 @@ use crate::plan::PlannedElement;
 pub const LIBRARY: &[(&str, &str)] = &[
     ("bootstrap", include_str!("../../stdlib/bootstrap.rhai")),
     ("cloud", include_str!("../../stdlib/cloud.rhai")),
+    ("consoles", include_str!("../../stdlib/consoles.rhai")),
     ("containers", include_str!("../../stdlib/containers.rhai")),
     ("disk", include_str!("../../stdlib/disk.rhai")),
     ("files", include_str!("../../stdlib/files.rhai")),

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{DiskError, write};
+use super::{Content, DiskError, write};
 use crate::disk::layout::Layout;
 use crate::disk::{config, solve};
 use crate::event::Events;
@@ -12,6 +13,15 @@ const MBR: &str = include_str!("../testdata/block-device-mbr.yaml");
 const GPT: &str = include_str!("../testdata/block-device-gpt.yaml");
 const EFI: &str = include_str!("../testdata/block-device-efi.yaml");
 const TIME: i64 = 1_700_000_000;
+
+mod kinds;
+mod volumes;
+
+/// The tree as what images are filled from.
+fn content<'a>(tree: &'a Utf8Path, secrets: &'a BTreeMap<String, Vec<u8>>) -> Content<'a> {
+    static SILENT: std::sync::LazyLock<Events> = std::sync::LazyLock::new(Events::none);
+    Content { tree, time: Some(TIME), secrets, events: &SILENT }
+}
 
 /// A tree, and room for images.
 struct Fixture {
@@ -42,11 +52,16 @@ impl Fixture {
         self.path("tree")
     }
 
+    fn layout(&self, yaml: &str) -> Layout {
+        let config = config::parse(yaml, "test").unwrap();
+        solve::solve(&config, &solve::tests::parameters(), 1 << 30, "seed").unwrap()
+    }
+
     fn write(&self, yaml: &str, size: u64, name: &str) -> Result<(Layout, Utf8PathBuf), DiskError> {
         let config = config::parse(yaml, "test").unwrap();
         let layout = solve::solve(&config, &solve::tests::parameters(), size, "seed").unwrap();
         let image = self.path(name);
-        write(&layout, "image0", &self.tree(), &image, Some(TIME), &Events::none()).map(|()| (layout, image))
+        write(&layout, "image0", &image, &content(&self.tree(), &BTreeMap::new())).map(|_| (layout, image))
     }
 }
 
@@ -177,7 +192,7 @@ fn a_file_system_has_the_mode_and_owner_of_its_folder() {
     let config = config::parse(yaml, "test").unwrap();
     let layout = solve::solve(&config, &solve::tests::parameters(), 0, "seed").unwrap();
     let image = fixture.path("home.raw");
-    write(&layout, "image1", &fixture.tree(), &image, None, &Events::none()).unwrap();
+    write(&layout, "image1", &image, &content(&fixture.tree(), &BTreeMap::new())).unwrap();
     check_ext_at(&image, 0);
     assert!(debugfs(&image, &layout, "/home", "stat <2>").contains("Mode:  01777"));
 }

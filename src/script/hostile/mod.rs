@@ -6,6 +6,7 @@ mod links;
 mod rows;
 
 use super::fixture::Fixture;
+use crate::diagnostic::Diagnostic;
 use rows::ROWS;
 
 /// One second, and as much again for a machine that is busy. Without optimisation the interpreter is several times slower.
@@ -61,7 +62,7 @@ fn fixture(grants: &[&str]) -> Fixture {
 
 #[test]
 fn every_hostile_script_ends_soon_in_a_clean_error() {
-    let mut wrong = Vec::new();
+    let (mut wrong, mut said) = (Vec::new(), String::new());
     for (what, grants, text, code) in ROWS {
         let deep = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
         let fixture = fixture(grants);
@@ -69,7 +70,7 @@ fn every_hostile_script_ends_soon_in_a_clean_error() {
         let ended = fixture.script(&text.replace("DEEP", &deep));
         let took = begun.elapsed();
         match ended {
-            Err(error) if error.code == *code => {}
+            Err(error) if error.code == *code => said.push_str(&shown(what, &error)),
             Err(error) => wrong.push(format!("{what}: {} instead of {code}: {}", error.code, error.message)),
             Ok(_) => wrong.push(format!("{what}: it went well, instead of {code}")),
         }
@@ -78,6 +79,19 @@ fn every_hostile_script_ends_soon_in_a_clean_error() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    insta::assert_snapshot!("what_hostile_scripts_are_told", said);
+}
+
+/// A diagnostic in few lines, without what differs from run to run.
+fn shown(what: &str, error: &Diagnostic) -> String {
+    let message = if error.code == "limit.time" { "(as many seconds as the profile allows)" } else { &error.message };
+    let place = error.labels.first().map_or_else(String::new, |label| {
+        let before = &label.source[..label.span.start.min(label.source.len())];
+        let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+        format!(" at {}:{}:{column}", label.file, before.matches('\n').count() + 1)
+    });
+    let help: String = error.help.iter().map(|help| format!("  help: {help}\n")).collect();
+    format!("{what}{place}\n  {}: {message}\n{help}", error.code)
 }
 
 #[test]
