@@ -102,3 +102,24 @@ fn without_the_permission_the_function_is_not_run_to_plan() {
         .unwrap();
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
 }
+
+#[test]
+fn volumes_and_encryption_are_said_as_in_yaml() {
+    let sandbox = Sandbox::new();
+    let body = "    disk::efi_lvm(image, #{}, [
+        #{ name: \"lv_root\", size: \"4GiB\", mount: \"/\", \"type\": \"ext4\" },
+        #{ name: \"lv_var\", size: \"2GiB\", mount: \"/var\", \"type\": \"xfs\" },
+    ]);";
+    let elements = element(&sandbox, "import \"std/disk\" as disk;\n", body);
+    let words = ["--elements-path", elements.to_str().unwrap(), "block-device-mine"];
+    assert_eq!(plan(&sandbox, &words).unwrap().disk.config.mount_points(), ["/", "/boot", "/boot/efi", "/var"]);
+    let body = "    image.partition(\"image0\", \"gpt\", [#{ name: \"boot\", size: \"1GiB\" }, #{ name: \"safe\", size: \"100%\" }]);
+    image.encrypt(\"opened\", \"safe\", #{ secret: \"disk\" });
+    image.format_as(\"mkfs_boot\", \"boot\", \"ext4\");
+    image.format_as(\"mkfs_root\", \"opened\", \"ext4\");
+    image.mount_at(\"mkfs_boot\", \"/boot\");
+    image.mount_at(\"mkfs_root\", \"/\");";
+    element(&sandbox, "", body);
+    let plan = plan(&sandbox, &words).unwrap();
+    assert_eq!(plan.disk.config.luks[0].secret, "disk");
+}

@@ -218,6 +218,9 @@ impl<'a> Worker<'a> {
         self.unchanged(&call.element)?;
         // On a tree that hooks made, packages are what the image's own tool makes of them.
         let (packages, _inside): (Arc<dyn Packages>, _) = match self.hooks {
+            Some(_) if self.foreign(place.root).is_some() => {
+                (self.packages_of(self.foreign(place.root).unwrap_or_default(), place.root)?, None)
+            }
             Some(hooks) if self.plan.system.package_manager.is_empty() => {
                 let (tool, inside) = hooks.tool(step)?;
                 (Arc::new(tool), Some(inside))
@@ -291,9 +294,19 @@ impl<'a> Worker<'a> {
         })
     }
 
+    /// The package manager of a tree that hooks made and that no element brought `install-packages` into.
+    fn foreign(&self, root: &Utf8Path) -> Option<&'static str> {
+        let by_hooks = self.plan.system.package_manager.is_empty();
+        let tool = root.join("usr/local/bin/install-packages").exists();
+        distro::found(root).filter(|_| by_hooks && !tool)
+    }
+
     fn packages(&self, root: &Utf8Path) -> Result<Arc<dyn Packages>, BuildError> {
+        self.packages_of(&self.plan.system.package_manager, root)
+    }
+
+    fn packages_of(&self, manager: &str, root: &Utf8Path) -> Result<Arc<dyn Packages>, BuildError> {
         let context = self.distro_context(BTreeMap::new(), Vec::new());
-        let manager = &self.plan.system.package_manager;
         Ok(distro::packages(manager, &context, &self.store, root, self.events.clone())?)
     }
 

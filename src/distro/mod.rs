@@ -4,7 +4,15 @@
 //! then an installed tree. One folder per package manager; outside of this room nobody knows which one works.
 //! Not here: which elements want which packages, file systems, images.
 
+pub mod apk;
 pub mod apt;
+pub mod dnf;
+#[cfg(test)]
+mod driven;
+mod driver;
+pub mod emerge;
+pub mod pacman;
+pub mod zypper;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +20,11 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::event::Events;
+use crate::sandbox::chroot::Chroot;
 use crate::sandbox::command::CommandError;
 use crate::store::{Store, StoreError};
 use crate::target::Packages;
+use driver::{Driver, Words};
 
 /// What tree is wanted.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +96,7 @@ pub trait Bootstrap: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum DistroError {
     /// No code for this package manager.
-    #[error("kiln has no package manager {name:?}; it knows: apt")]
+    #[error("kiln makes no tree with the package manager {name:?}; it knows: apt")]
     Manager {
         /// What was asked for.
         name: String,
@@ -176,6 +186,20 @@ pub fn bootstrap(manager: &str, context: &Context, store: &Store) -> Result<Box<
     }
 }
 
+/// Package managers that are called inside the image, and that make no tree from nothing.
+const DRIVEN: [&Words; 5] = [&dnf::WORDS, &zypper::WORDS, &pacman::WORDS, &apk::WORDS, &emerge::WORDS];
+
+/// The name of the package manager that the tree at `root` has.
+pub fn found(root: &Utf8Path) -> Option<&'static str> {
+    // zypper's distributions may have dnf too.
+    let known = [("apt-get", "apt"), ("zypper", "zypper"), ("dnf", "dnf"), ("microdnf", "dnf"), ("yum", "dnf")];
+    let known = known.into_iter().chain([("pacman", "pacman"), ("apk", "apk"), ("emerge", "emerge")]);
+    let has = |program: &str| {
+        ["usr/bin", "bin", "sbin", "usr/sbin"].iter().any(|folder| root.join(folder).join(program).exists())
+    };
+    known.into_iter().find(|(program, _)| has(program)).map(|(_, manager)| manager)
+}
+
 /// The package manager of the tree at `root`, run inside of it.
 ///
 /// # Errors
@@ -189,7 +213,11 @@ pub fn packages(
 ) -> Result<Arc<dyn Packages>, DistroError> {
     match manager {
         "apt" => Ok(Arc::new(apt::packages::AptGet::new(context, store, root, events)?)),
-        name => Err(DistroError::Manager { name: name.to_owned() }),
+        name => {
+            let words = DRIVEN.iter().find(|words| words.name == name);
+            let words = words.ok_or_else(|| DistroError::Manager { name: name.to_owned() })?;
+            Ok(Arc::new(Driver::new(words, context, &Chroot::new(root), events)))
+        }
     }
 }
 

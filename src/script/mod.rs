@@ -9,6 +9,8 @@
 pub mod api;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod cost;
 pub mod effect;
 pub mod engine;
 pub mod error;

@@ -5,6 +5,7 @@
 //! bootstrap.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -32,6 +33,8 @@ pub struct AptGet {
     events: Events,
     /// apt-get locks its own state, but two hooks at once would fail instead of waiting.
     turn: Mutex<()>,
+    /// The lists are older than the list of repositories.
+    stale: AtomicBool,
 }
 
 impl AptGet {
@@ -48,7 +51,15 @@ impl AptGet {
             })
             .collect();
         let check_dates = super::sources::Settings::new(context)?.check_dates();
-        Ok(Self { root: root.to_owned(), store: store.clone(), proxies, check_dates, events, turn: Mutex::new(()) })
+        Ok(Self {
+            root: root.to_owned(),
+            store: store.clone(),
+            proxies,
+            check_dates,
+            events,
+            turn: Mutex::new(()),
+            stale: AtomicBool::new(false),
+        })
     }
 
     fn apt_get(&self, archives: &Archives, words: &[String]) -> Command {
@@ -110,12 +121,13 @@ impl AptGet {
         let there = lists
             .read_dir_utf8()
             .is_ok_and(|entries| entries.filter_map(Result::ok).any(|entry| entry.file_name().contains("_dists_")));
-        if there {
+        if there && !self.stale.load(Ordering::Relaxed) {
             return Ok(());
         }
         let words = ["update", "-oAPT::Update::Error-Mode=any", "-oAcquire::Languages=none"].map(str::to_owned);
         let output = self.output(&self.apt_get(archives, &words))?;
         if output.status == 0 {
+            self.stale.store(false, Ordering::Relaxed);
             return Ok(());
         }
         let text = String::from_utf8_lossy(&output.stderr);
@@ -158,5 +170,9 @@ impl Packages for AptGet {
         let output = self.output(&command(&self.root, argv).quiet())?;
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(text.lines().find_map(|line| line.strip_prefix("installed ")).map(str::to_owned))
+    }
+
+    fn repositories_changed(&self) {
+        self.stale.store(true, Ordering::Relaxed);
     }
 }
