@@ -7,6 +7,7 @@
 )]
 
 mod archive;
+mod convert;
 mod dib_words;
 mod docs;
 mod elements;

@@ -8,13 +8,16 @@ pub mod boot;
 mod build;
 mod builder;
 mod checks;
+mod convert;
 pub mod dib;
 mod duration;
+mod inspect;
 mod library;
 mod meaning;
 mod packages;
 mod plan;
 mod prepare;
+mod push;
 mod size;
 pub mod test;
 mod variables;
@@ -43,6 +46,12 @@ enum Verb {
     Packages(packages::PackagesArgs),
     /// Start an image in QEMU and wait for a text on its console
     Boot(boot::BootArgs),
+    /// Write a disk image in other formats
+    Convert(convert::ConvertArgs),
+    /// Show what is on a disk image: partitions, file systems, files
+    Inspect(inspect::InspectArgs),
+    /// Send a container's image to a registry
+    Push(push::PushArgs),
     /// Run the tests of elements, on an image in memory
     Test(test::TestArgs),
     /// The other side of `build`; started by kiln itself
@@ -63,6 +72,9 @@ pub fn main() -> ExitCode {
         Verb::Plan(args) => plan::run(args),
         Verb::Packages(args) => packages::run(&args),
         Verb::Boot(args) => boot::run(args),
+        Verb::Convert(args) => convert::run(&args),
+        Verb::Inspect(args) => inspect::run(&args),
+        Verb::Push(args) => push::run(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Builder(args) => builder::run(args),
         Verb::BlockDevice(args) => block_device::run(&args),
