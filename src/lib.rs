@@ -22,6 +22,7 @@
 //! - [`distro`]: how a distribution's root tree and packages are installed.
 //! - [`disk`], [`boot`], [`format`](mod@format): from a finished tree to artifacts.
 //! - [`store`]: what is kept between builds. [`sandbox`]: the kernel, and only here.
+//! - [`inspect`]: what is on a disk image, read without mounting it. [`registry`]: sends containers' images.
 //! - [`vm`]: starts a finished image in QEMU.
 //! - [`event`], [`diagnostic`]: what a builder says, and errors that point into a user's file. [`ui`]: the only room that prints.
 
@@ -35,8 +36,10 @@ pub mod element;
 pub mod event;
 pub mod format;
 pub mod hook;
+pub mod inspect;
 pub mod plan;
 pub mod plumbing;
+pub mod registry;
 pub mod request;
 pub mod sandbox;
 pub mod script;

@@ -41,8 +41,11 @@ pub struct Request {
     pub mkfs_options: Vec<String>,
     /// Options of every conversion that `qemu-img` does: `key=value,key=value`.
     pub qemu_img_options: Option<String>,
-    /// Repository and tag of a docker image.
+    /// Repository and tag of a container's image.
     pub docker_target: Option<String>,
+    /// How the layer of an OCI image is compressed: `zstd` (when absent), `gzip`, `none`.
+    #[serde(default)]
+    pub oci_compression: Option<String>,
     /// An output that exists is renamed first, with date and time in its name, instead of being replaced.
     pub keep_old_outputs: bool,
     /// Who writes the disk image.

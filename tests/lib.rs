@@ -10,6 +10,7 @@ mod archive;
 mod audit;
 mod boots;
 mod confinement;
+mod convert;
 mod dib_semantics;
 mod dib_strict;
 mod dib_words;

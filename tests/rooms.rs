@@ -8,7 +8,10 @@ use std::path::Path;
 const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
-        &["builder", "disk", "element", "format", "hook", "plan", "sandbox", "script", "store", "target", "ui", "vm"],
+        &[
+            "builder", "disk", "element", "format", "hook", "inspect", "plan", "registry", "sandbox", "script",
+            "store", "target", "ui", "vm",
+        ],
     ),
     (
         "builder",
@@ -25,6 +28,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plumbing", &["element", "sandbox", "target"]),
     ("script", &["plan", "target"]),
     ("target", &["sandbox"]),
+    ("inspect", &["format"]),
+    ("registry", &["format"]),
     ("store", &[]),
     ("sandbox", &[]),
     ("ui", &[]),

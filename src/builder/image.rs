@@ -134,8 +134,9 @@ impl Image<'_> {
         raw: Option<&Raw>,
         parts: Vec<Utf8PathBuf>,
     ) -> Result<Vec<Artifact>, BuildError> {
-        let raw = raw.map(|raw| raw.file.clone());
-        let inputs = format::Inputs { raw, tree: tree.to_owned(), parts, build: self.build().to_owned() };
+        let disk = raw.map(|raw| (raw.file.clone(), format::reader::Kind::Raw));
+        let (arch, seed) = (self.plan.arch.clone(), self.plan.seed.clone());
+        let inputs = format::Inputs { disk, tree: tree.to_owned(), parts, arch, build: self.build().to_owned(), seed };
         let time = self.plan.source_date_epoch;
         Ok(format::write(&inputs, outputs, &self.plan.checksums, time, self.events)?)
     }

@@ -10,15 +10,18 @@ mod build;
 mod builder;
 mod checks;
 mod conditions;
+mod convert;
 pub mod dib;
 mod disk_functions;
 mod duration;
+mod inspect;
 mod layout;
 mod library;
 mod meaning;
 mod packages;
 mod plan;
 mod prepare;
+mod push;
 mod secrets;
 mod size;
 pub mod test;
@@ -52,6 +55,12 @@ enum Verb {
     Boot(boot::BootArgs),
     /// Show what elements may do, and what grew
     Audit(audit::AuditArgs),
+    /// Write a disk image in other formats
+    Convert(convert::ConvertArgs),
+    /// Show what is on a disk image: partitions, file systems, files
+    Inspect(inspect::InspectArgs),
+    /// Send a container's image to a registry
+    Push(push::PushArgs),
     /// Run the tests of elements, on an image in memory
     Test(test::TestArgs),
     /// The other side of `build`; started by kiln itself
@@ -74,6 +83,9 @@ pub fn main() -> ExitCode {
         Verb::Packages(args) => packages::run(&args),
         Verb::Boot(args) => boot::run(args),
         Verb::Audit(args) => audit::run(&args),
+        Verb::Convert(args) => convert::run(&args),
+        Verb::Inspect(args) => inspect::run(&args),
+        Verb::Push(args) => push::run(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Builder(args) => builder::run(args),
         Verb::BlockDevice(args) => block_device::run(&args),

@@ -41,6 +41,15 @@ pub struct ImageArgs {
     /// How to compress qcow2: zstd (read by QEMU 5.1 and later), or zlib (read by every QEMU; slower and larger)
     #[arg(long, value_name = "NAME", value_enum, default_value_t = Codec::Zstd, conflicts_with = "uncompressed")]
     qcow2_compression: Codec,
+    /// More about images of disks, in qemu-img's words: cluster_size=1M,compat=0.10 …
+    #[arg(long, value_name = "OPTIONS")]
+    qemu_img_options: Option<String>,
+    /// Repository and tag of a container's image: example/image:1.0 [default: the image's name]
+    #[arg(long, value_name = "REPOSITORY:TAG")]
+    docker_target: Option<String>,
+    /// How the layer of an OCI image is compressed: zstd, gzip or none [default: zstd]
+    #[arg(long, value_name = "NAME", value_parser = ["zstd", "gzip", "none"])]
+    oci_compression: Option<String>,
     /// Write md5 and sha256 files beside each output
     #[arg(long)]
     checksum: bool,
@@ -126,8 +135,9 @@ impl ImageArgs {
             seed: self.seed.clone(),
             source_date_epoch: meaning::source_date_epoch(&variables)?,
             mkfs_options: Vec::new(),
-            qemu_img_options: None,
-            docker_target: None,
+            qemu_img_options: self.qemu_img_options.clone(),
+            docker_target: self.docker_target.clone(),
+            oci_compression: self.oci_compression.clone(),
             keep_old_outputs: false,
             disk_writer: self.disk_writer,
             confine: self.confine,

@@ -98,7 +98,12 @@ fn digest<D: Digest>(path: &Utf8Path) -> std::io::Result<String> {
         }
         state.update(&buffer[..length]);
     }
-    Ok(state.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&state.finalize()))
+}
+
+/// Bytes in lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,28 +1,65 @@
-//! The tree as an image in Docker's or Podman's own store.
+//! The tree as an image that Docker and Podman load, and in their own store.
 //!
-//! In: the finished tree, repository and tag, variables that lead to the daemon. Out: no file: the client imports the archive that is piped to it. Not here: images as
-//! files.
+//! In: the finished tree, repository and tag. Out: `NAME.docker.tar`, an archive as `docker save` writes it; when the user named a
+//! target and a client is there, the tree is imported too, as DIB does. Not here: OCI's own form (`oci`).
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::FormatError;
+use super::archive::Archive;
+use super::bundle::Bundle;
 use super::host::find_program;
-use super::tar::{self, Shape};
+use super::oci::{self, Compression};
+use super::shape::Shape;
+use super::tar;
 use crate::event::Events;
 use crate::sandbox::command::Command;
 
 /// The clients that import an archive, the first that is there is taken.
 pub const CLIENTS: &[&str] = &["docker", "podman"];
 
-/// Imports the tree as `target`; the client sees `variables`.
-pub fn import(
+/// Writes the archive. `file` is what it will be called, `options` what [`oci::Options::parse`] reads, `variables` what leads a
+/// client to its daemon.
+pub(super) fn write(
+    archive: &Archive<'_>,
+    arch: &str,
+    file: &str,
+    options: &str,
+    variables: &BTreeMap<String, String>,
+) -> Result<(), FormatError> {
+    let options = oci::Options::parse(options, file.trim_end_matches(".docker.tar"))?;
+    let mut bundle = Bundle::create(archive.to, archive.shape.time)?;
+    // Layers of this form are not compressed.
+    let layer = bundle.add_long(|out| {
+        let layer = oci::layer(archive, Compression::None, out)?;
+        Ok((format!("{}.tar", layer.digest), layer.size, layer))
+    })?;
+    let config = oci::config(arch, &layer.diff_id, archive.shape.time);
+    let name = format!("{}.json", oci::sha256(&config));
+    bundle.add(&name, &config)?;
+    let layers = [format!("{}.tar", layer.digest)];
+    let manifest = json!([{"Config": name, "RepoTags": [options.tagged()], "Layers": layers}]);
+    bundle.add("manifest.json", manifest.to_string().as_bytes())?;
+    bundle.finish()?;
+    if options.named {
+        import(&archive.shape, &options.reference, variables, archive.events)?;
+    }
+    Ok(())
+}
+
+/// Imports the tree as `target`, when there is a client.
+fn import(
     shape: &Shape<'_>,
     target: &str,
     variables: &BTreeMap<String, String>,
     events: &Events,
 ) -> Result<(), FormatError> {
-    check_target(target)?;
-    let client = CLIENTS.iter().find(|client| find_program(client).is_some()).unwrap_or(&CLIENTS[0]);
+    let Some(client) = CLIENTS.iter().find(|client| find_program(client).is_some()) else {
+        events.warn(format!("there is no docker and no podman here: load the archive where there is one, as {target}"));
+        return Ok(());
+    };
     let command = Command::new([*client, "import", "-", target]).quiet();
     let command = variables.iter().fold(command, |command, (name, value)| command.env(name, value));
     let output = tar::pipe(shape, command, "docker", events)?;

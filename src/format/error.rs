@@ -4,7 +4,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::NAMES;
+use super::names::NAMES;
 use crate::sandbox::command::CommandError;
 
 /// A format name that kiln does not know.
@@ -104,6 +104,14 @@ pub enum FormatError {
         /// What it says.
         source: CommandError,
     },
+    /// An option that images of containers do not take.
+    #[error(
+        "`{option}` is no option of a container's image; there are compression=zstd, gzip or none, and reference=NAME"
+    )]
+    ContainerOption {
+        /// The option.
+        option: String,
+    },
     /// No image's name, or one that no client takes.
     #[error(
         "docker: `{target}` names no image; give repository and tag in small letters with --docker-target, as in example/image:1.0"
@@ -158,6 +166,16 @@ pub enum FormatError {
         /// The path.
         path: Utf8PathBuf,
     },
+    /// An image that cannot be read.
+    #[error("cannot read {path} as {format}: {fault}")]
+    Image {
+        /// The image.
+        path: Utf8PathBuf,
+        /// What it was taken for.
+        format: &'static str,
+        /// Why not.
+        fault: ImageFault,
+    },
     /// The image is larger than the format can hold.
     #[error("cannot write {path}: a disk of {size} bytes is more than {format} can hold")]
     TooLarge {
@@ -169,13 +187,22 @@ pub enum FormatError {
         format: &'static str,
     },
     /// The compressor refused its input, or a part of the pipeline ended early; a defect in kiln.
-    #[error("cannot compress a cluster of {path}: {reason}; this is a defect in kiln, please report it")]
+    #[error("cannot compress a part of the disk: {reason}; this is a defect in kiln, please report it")]
     Compress {
-        /// The image being written.
-        path: Utf8PathBuf,
         /// What the compressor said.
         reason: String,
     },
+}
+
+/// What keeps an image from being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImageFault {
+    /// It contradicts its format.
+    #[error("it is damaged: {0}")]
+    Damaged(&'static str),
+    /// It has what kiln does not read.
+    #[error("it has {0}, which kiln does not read; make a plain image of it first: qemu-img convert -O raw")]
+    Unsupported(&'static str),
 }
 
 impl FormatError {

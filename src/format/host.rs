@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Format, FormatError, docker, qemu_img};
+use super::own::Own;
+use super::{Format, FormatError, Source, oci, qemu_img};
 use crate::plan::Output;
 use crate::sandbox::command::PATH;
 
@@ -18,7 +19,7 @@ pub fn check(output: &Output) -> Result<(), FormatError> {
     }
     let options = output.options.as_str();
     match format.name {
-        "docker" => docker::check_target(options),
+        "docker" | "oci" => oci::Options::parse(options, "image").map(drop),
         "aci" if !options.is_empty() => {
             let path = Utf8Path::new(options);
             let text = std::fs::read(path).map_err(FormatError::io("read what ACI_MANIFEST names,", path))?;
@@ -32,12 +33,10 @@ pub fn check(output: &Output) -> Result<(), FormatError> {
             _ => Ok(()),
         },
         // Written in process, unless there are options that only qemu-img knows.
-        "qcow2" if !options.is_empty() => match find_program("qemu-img") {
-            Some(_) => qemu_img::check(format.name, options),
+        name if format.source == Source::Raw && Own::of(output).is_none() => match find_program("qemu-img") {
+            Some(_) => qemu_img::check(name, options),
             None => Err(missing(&format, "qemu-img", "qemu-utils")),
         },
-        "vhd" if find_program(qemu_img::VHD_UTIL).is_some() => Ok(()),
-        name if format.is_qemus() => qemu_img::check(name, options),
         _ => Ok(()),
     }
 }

@@ -1,35 +1,28 @@
 //! Formats that are left to `qemu-img`.
 //!
-//! In: the raw image, a format of qemu-img's, its `-o` options. Out: the converted file; before a build, whether qemu-img will take
-//! them. VHD is here too: vhd-util makes it where it is installed, as in DIB, else qemu-img, which the option `force_size` keeps from
-//! rounding the disk to whole cylinders. Both make dynamic VHDs.
+//! In: a disk image, a format of qemu-img's, its `-o` options. Out: the converted file; before a build, whether qemu-img will take
+//! them.
 
 use camino::Utf8Path;
 
 use super::FormatError;
-use super::host::find_program;
 use crate::event::Events;
 use crate::request::Qcow2Compression;
 use crate::sandbox::command::{Command, CommandError};
 
-/// The program of Xen's blktap.
-pub const VHD_UTIL: &str = "vhd-util";
 /// Bytes of the disk with which options are tried.
 const TRIAL: &str = "4M";
 
-/// What DIB's type `vhd` is to qemu-img, which has no name for it of its own.
-const VHD: (&str, &str) = ("vpc", "subformat=dynamic,force_size=on");
-
-/// Converts `raw` to `to`.
+/// Converts the image `from`, of a format of qemu-img's, to `to`.
 pub fn convert(
-    raw: &Utf8Path,
+    (from, kind): (&Utf8Path, &str),
     to: &Utf8Path,
     format: &'static str,
     compression: Option<Qcow2Compression>,
     options: &str,
     events: &Events,
 ) -> Result<(), FormatError> {
-    let mut words = vec!["qemu-img", "convert", "-f", "raw", "-O", format];
+    let mut words = vec!["qemu-img", "convert", "-f", kind, "-O", format];
     let mut options = options.to_owned();
     if let Some(compression) = compression.filter(|compression| *compression != Qcow2Compression::None) {
         words.push("-c");
@@ -42,38 +35,20 @@ pub fn convert(
     if !options.is_empty() {
         words.extend(["-o", &options]);
     }
-    words.extend([raw.as_str(), to.as_str()]);
+    words.extend([from.as_str(), to.as_str()]);
     run(&words, format, events)
-}
-
-/// Makes the VHD `to` of `raw`. `scratch` is a name for a file beside it, which is gone afterwards.
-pub fn vhd(raw: &Utf8Path, to: &Utf8Path, scratch: &Utf8Path, events: &Events) -> Result<(), FormatError> {
-    if find_program(VHD_UTIL).is_none() {
-        return convert(raw, to, VHD.0, None, VHD.1, events);
-    }
-    // From raw to fixed, which adds a footer to the file itself, then to dynamic.
-    let copy = super::raw::write(raw, scratch, events);
-    let convert = |from, into, source: &Utf8Path, target: &Utf8Path| {
-        run(&[VHD_UTIL, "convert", "-s", from, "-t", into, "-i", source.as_str(), "-o", target.as_str()], "vhd", events)
-    };
-    let made = copy.and_then(|()| convert("0", "1", scratch, scratch)).and_then(|()| convert("1", "2", scratch, to));
-    for left in [scratch.to_owned(), format!("{scratch}.bak").into()] {
-        let _ = std::fs::remove_file(left);
-    }
-    made
 }
 
 /// Refuses a format that this machine's qemu-img does not have, and options that it does not take.
 pub fn check(format: &'static str, options: &str) -> Result<(), FormatError> {
-    let (name, options) = if format == "vhd" { VHD } else { (format, options) };
     let help = Command::new(["qemu-img", "--help"]).quiet().check(&Events::none()).map_err(tool(format))?;
     let known = formats(&String::from_utf8_lossy(&help.stdout));
-    if !known.iter().any(|known| known == name) {
+    if !known.iter().any(|known| known == format) {
         return Err(FormatError::NotInQemu { format, known: known.join(", ") });
     }
     let folder = tempfile::tempdir().map_err(FormatError::io("make a folder in", Utf8Path::new("/tmp")))?;
     let Some(file) = Utf8Path::from_path(folder.path()).map(|folder| folder.join("trial")) else { return Ok(()) };
-    let mut words = vec!["qemu-img", "create", "-q", "-f", name];
+    let mut words = vec!["qemu-img", "create", "-q", "-f", format];
     if !options.is_empty() {
         words.extend(["-o", options]);
     }
@@ -121,7 +96,7 @@ mod tests {
     #[test]
     fn options_are_tried_before_the_build() {
         check("vmdk", "subformat=streamOptimized").unwrap();
-        check("vhd", "").unwrap();
+        check("vpc", "").unwrap();
         let error = check("qcow2", "cluster_size=3").unwrap_err().to_string();
         assert!(error.contains("`cluster_size=3`") && error.contains("Cluster size"), "{error}");
         let error = check("no-such", "").unwrap_err().to_string();

@@ -18,8 +18,14 @@ pub struct Extents<'a> {
 
 impl<'a> Extents<'a> {
     /// The data ranges of the first `size` bytes of `file`.
+    #[cfg(test)]
     pub fn new(file: &'a File, size: u64) -> Self {
-        Self { file, at: 0, size }
+        Self::from(file, 0, size)
+    }
+
+    /// Those from the offset `at` on.
+    pub fn from(file: &'a File, at: u64, size: u64) -> Self {
+        Self { file, at, size }
     }
 }
 

@@ -29,12 +29,6 @@ use crate::sandbox::mount::seeing_parts;
 /// Bytes between two events of progress.
 const PROGRESS: u64 = 16 << 20;
 
-/// Writes the archive to the new file `to`.
-pub fn write(shape: &Shape<'_>, to: &Utf8Path, events: &Events) -> Result<(), FormatError> {
-    let file = File::create(to).map_err(FormatError::io("create", to))?;
-    stream(shape, file, to, events).map(drop)
-}
-
 /// Writes the archive to `out`, which errors call `to`, and returns it.
 pub fn stream<W: Write + Send>(shape: &Shape<'_>, out: W, to: &Utf8Path, events: &Events) -> Result<W, FormatError> {
     let mut out = Some(out);

@@ -303,8 +303,14 @@ fn output_options(request: &Request, format: &str) -> String {
             let path = variable("ACI_MANIFEST").filter(|path| !path.is_empty());
             path.map(|path| request.directory.join(path).into_string())
         }
-        "docker" => request.docker_target.clone(),
-        "raw" | "tar" | "squashfs" | "vhd" => None,
+        "docker" => request.docker_target.as_ref().map(|target| format!("reference={target}")),
+        "oci" => {
+            let target = request.docker_target.iter().map(|target| format!("reference={target}"));
+            let options: Vec<_> =
+                request.oci_compression.iter().map(|name| format!("compression={name}")).chain(target).collect();
+            Some(options.join(","))
+        }
+        "raw" | "tar" | "tar.zst" | "squashfs" | "erofs" | "vhd" | "vhd-fixed" => None,
         _ => request.qemu_img_options.clone(),
     };
     options.unwrap_or_default()

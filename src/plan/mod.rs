@@ -148,8 +148,8 @@ pub struct Output {
     pub path: Utf8PathBuf,
     /// How clusters are compressed, when the format is qcow2.
     pub qcow2_compression: Qcow2Compression,
-    /// What the format takes beside that: qemu-img's `-o` (qcow2 and what only qemu-img writes), a compressor (tgz), the path of a
-    /// manifest (aci), repository and tag (docker); empty when nothing was said.
+    /// What the format takes beside that: qemu-img's `-o` (images of disks), a compressor (tgz), the path of a manifest (aci),
+    /// `compression=…,reference=…` (docker, oci); empty when nothing was said.
     #[serde(default)]
     pub options: String,
     /// Variables of the user's by which a client finds its daemon (docker).

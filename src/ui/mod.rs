@@ -11,7 +11,7 @@ pub mod log;
 mod report;
 pub mod screen;
 mod terminal;
-mod text;
+pub mod text;
 mod transcript;
 
 use camino::Utf8PathBuf;

@@ -75,6 +75,7 @@ pub fn request(
         mkfs_options: options.mkfs_options.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect(),
         qemu_img_options: options.qemu_img_options.clone().or_else(|| value(&environment, "QEMU_IMG_OPTIONS").cloned()),
         docker_target,
+        oci_compression: None,
         keep_old_outputs: keeps_old_outputs(&environment)?,
         disk_writer: options.disk_writer,
         confine: options.confine,

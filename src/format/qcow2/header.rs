@@ -2,7 +2,7 @@
 //!
 //! In: where the tables are. Out: its bytes, all numbers big-endian as the format's specification lists them.
 
-use super::{CLUSTER_BITS, Compression};
+use super::{Compression, Options, Version};
 
 /// Incompatible feature bit 3: clusters are not compressed with deflate.
 const COMPRESSION_TYPE: u64 = 1 << 3;
@@ -21,21 +21,25 @@ pub struct Header {
     pub refcount_offset: u64,
     /// Clusters in the refcount table.
     pub refcount_clusters: u32,
-    /// How clusters are compressed.
-    pub compression: Compression,
+    /// How clusters are stored.
+    pub options: Options,
 }
 
 impl Header {
-    /// The header, followed by the mark that ends the header extensions.
+    /// The header; in version 3 followed by the mark that ends the header extensions.
     pub fn bytes(&self) -> Vec<u8> {
-        let zstd = matches!(self.compression, Compression::Zstd { .. });
+        let zstd = matches!(self.options.compression, Compression::Zstd { .. });
+        let version: u32 = match self.options.version {
+            Version::Two => 2,
+            Version::Three => 3,
+        };
         let mut bytes = Vec::with_capacity(128);
         bytes.extend(b"QFI\xfb");
-        bytes.extend(3_u32.to_be_bytes());
+        bytes.extend(version.to_be_bytes());
         // No backing file: offset and length of its name.
         bytes.extend(0_u64.to_be_bytes());
         bytes.extend(0_u32.to_be_bytes());
-        bytes.extend(CLUSTER_BITS.to_be_bytes());
+        bytes.extend(self.options.cluster_bits.to_be_bytes());
         bytes.extend(self.size.to_be_bytes());
         // Not encrypted.
         bytes.extend(0_u32.to_be_bytes());
@@ -46,6 +50,10 @@ impl Header {
         // No snapshots: their number and where they are.
         bytes.extend(0_u32.to_be_bytes());
         bytes.extend(0_u64.to_be_bytes());
+        if self.options.version == Version::Two {
+            bytes.extend([0; 8]);
+            return bytes;
+        }
         // Features: incompatible, compatible, to be cleared by who does not know them.
         bytes.extend(if zstd { COMPRESSION_TYPE } else { 0 }.to_be_bytes());
         bytes.extend([0; 16]);

@@ -1,95 +1,53 @@
-//! QEMU's image format, version 3, written in this process.
+//! QEMU's image format, versions 2 and 3, written in this process.
 //!
-//! In: a raw image. Out: a qcow2 file as QEMU's `docs/interop/qcow2` describes it: clusters of 64 KiB, 16-bit reference
-//! counts, clusters of zeros left out, the others compressed (deflate in a 4 KiB window, or zstd) unless they do not shrink.
-//! Read sparse-aware and compressed on all cores; the bytes depend on the disk's content and the options alone.
-//! Not here: the raw image, the file's final name.
+//! In: a disk. Out: a qcow2 file as QEMU's `docs/interop/qcow2` describes it: clusters of 64 KiB unless said otherwise, 16-bit
+//! reference counts, clusters of zeros left out, the others compressed (deflate in a 4 KiB window, or zstd) unless they do not
+//! shrink. The bytes depend on the disk's content and the options alone.
+//! Not here: reading the disk and compressing (`pass`), the file's final name.
 //!
 //! ```text
-//! header | data clusters, compressed ones packed byte by byte | L2 tables | L1 table | refcount blocks | refcount table
+//! header | data clusters, compressed ones packed byte by byte, each L2 table behind what it maps | L1 table | refcount blocks |
+//! refcount table
 //! ```
 
-mod cluster;
 mod header;
 mod image;
-mod pipeline;
-
-use std::fs::File;
-
-use camino::Utf8Path;
+mod options;
 
 use super::FormatError;
-use crate::event::Events;
-use crate::request::Qcow2Compression;
+use super::identity::Target;
+use super::pass::{Compression, Sink};
 use image::Image;
+pub use options::Options;
 
-/// Bytes in a cluster.
-pub const CLUSTER: u64 = 1 << CLUSTER_BITS;
-const CLUSTER_BITS: u32 = 16;
-/// Entries in an L2 table, one cluster large.
-const L2_ENTRIES: u64 = CLUSTER / 8;
-/// Bytes of disk that one L2 table maps: 512 MiB.
-pub const L2_COVERAGE: u64 = L2_ENTRIES * CLUSTER;
-/// The largest disk whose L1 table QEMU accepts (32 MiB of it): 2 PiB.
-const LARGEST: u64 = (32 << 20) / 8 * L2_COVERAGE;
-
-/// How clusters are compressed.
+/// The version of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// Raw deflate in a 4 KiB window: every QEMU reads it.
-    Deflate {
-        /// 2 to 9; others are brought into that range.
-        level: u32,
-    },
-    /// Zstandard: QEMU 5.1 and later read it; marked in the header as an incompatible feature.
-    Zstd {
-        /// 1 to 22.
-        level: i32,
-    },
+pub enum Version {
+    /// `compat=0.10`: QEMU before 1.1 reads it; deflate only.
+    Two,
+    /// `compat=1.1`.
+    Three,
 }
 
-impl From<Qcow2Compression> for Compression {
-    fn from(asked: Qcow2Compression) -> Self {
-        match asked {
-            Qcow2Compression::None => Self::None,
-            // Less than half of QEMU's own processor time for an image 1.5 % larger than QEMU's; level 9 takes all of it for
-            // one 0.7 % smaller.
-            Qcow2Compression::Zlib => Self::Deflate { level: 6 },
-            // A quarter of that time for an image 2.7 % smaller than QEMU's deflate.
-            Qcow2Compression::Zstd => Self::Zstd { level: 3 },
-        }
+/// Base-2 logarithm of QEMU's own size of clusters.
+const CLUSTER_BITS: u32 = 16;
+/// The largest L1 table that QEMU accepts, bytes.
+const LARGEST_L1: u64 = 32 << 20;
+
+/// Begins the image of `target`. A size that is no multiple of 512 is rounded up, as QEMU does.
+///
+/// # Errors
+/// The disk is too large, or the file cannot be made.
+pub fn sink(target: &Target, options: &Options) -> Result<Box<dyn Sink>, FormatError> {
+    let size = target.size;
+    // An L2 table is one cluster of 8-byte entries.
+    let coverage = (1_u64 << options.cluster_bits) * (1 << (options.cluster_bits - 3));
+    if size.div_ceil(coverage) * 8 > LARGEST_L1 {
+        return Err(FormatError::TooLarge { path: target.file.clone(), size, format: "qcow2" });
     }
-}
-
-/// How a qcow2 is written.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How clusters are compressed.
-    pub compression: Compression,
-    /// Threads that compress; `None` is one a core. Does not change the result.
-    pub workers: Option<usize>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { compression: Qcow2Compression::default().into(), workers: None }
-    }
-}
-
-/// Writes the disk in `from` to `to`. A size that is no multiple of 512 is rounded up, as QEMU does.
-pub fn write(from: &Utf8Path, to: &Utf8Path, options: &Options, events: &Events) -> Result<(), FormatError> {
-    let source = File::open(from).map_err(FormatError::io("read", from))?;
-    let size = source.metadata().map_err(FormatError::io("read", from))?.len();
-    if size > LARGEST {
-        return Err(FormatError::TooLarge { path: to.to_owned(), size, format: "qcow2" });
-    }
-    let target = File::create(to).map_err(FormatError::io("create", to))?;
-    let mut image = Image::new(target, to, size.next_multiple_of(512), options.compression);
-    pipeline::run(&pipeline::Input { file: &source, path: from, size, options }, &mut image, events)?;
-    image.finish()
+    let file = std::fs::File::create(&target.file).map_err(FormatError::io("create", &target.file))?;
+    Ok(Box::new(Image::new(file, &target.file, size.next_multiple_of(512), *options)))
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

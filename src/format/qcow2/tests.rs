@@ -3,10 +3,16 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use camino::Utf8Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::Events;
+use crate::format::{pass, reader};
 use crate::sandbox::command::Command;
+
+const CLUSTER: u64 = 1 << CLUSTER_BITS;
+const L2_COVERAGE: u64 = CLUSTER * CLUSTER / 8;
 
 const METHODS: [Compression; 4] = [
     Compression::None,
@@ -16,7 +22,7 @@ const METHODS: [Compression; 4] = [
 ];
 
 /// Bytes that do not compress, the same for the same seed.
-pub(super) fn noise(length: usize, seed: u64) -> Vec<u8> {
+pub fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -25,6 +31,12 @@ pub(super) fn noise(length: usize, seed: u64) -> Vec<u8> {
         state
     };
     (0..length.div_ceil(8)).flat_map(|_| next().to_le_bytes()).take(length).collect()
+}
+
+fn write(raw: &Utf8Path, image: &Utf8Path, options: &Options, workers: usize) {
+    let disk = reader::open(raw, None).unwrap();
+    let target = Target::of(disk.as_ref(), image, "");
+    pass::run(disk.as_ref(), vec![sink(&target, options).unwrap()], Some(workers), &Events::none()).unwrap();
 }
 
 /// A disk of `size` bytes with `pieces` (offset, bytes) in it, in all methods, judged by QEMU. Returns the deflate image.
@@ -42,7 +54,8 @@ fn judge(size: u64, pieces: &[(u64, Vec<u8>)]) -> Vec<u8> {
     for compression in METHODS {
         let mut versions = Vec::new();
         for workers in [1, 5] {
-            write(&raw, &image, &Options { compression, workers: Some(workers) }, &Events::none()).unwrap();
+            let options = Options { compression, ..Options::default() };
+            write(&raw, &image, &options, workers);
             versions.push(std::fs::read(&image).unwrap());
         }
         assert!(versions[0] == versions[1], "{compression:?}: the bytes depend on the number of workers");
@@ -111,8 +124,28 @@ proptest! {
 }
 
 #[test]
-fn an_unreadable_disk_is_an_error_with_its_path() {
-    let error = write(Utf8Path::new("/nonexistent/raw"), Utf8Path::new("/tmp/x"), &Options::default(), &Events::none())
-        .unwrap_err();
-    assert!(error.to_string().starts_with("cannot read /nonexistent/raw: "), "{error}");
+fn small_and_large_clusters_and_the_old_version_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(directory.path()).unwrap();
+    let (raw, image) = (root.join("raw"), root.join("image"));
+    let mut disk = noise(3 << 20, 4);
+    disk.extend((0..800_000).flat_map(|number: u32| number.to_be_bytes()));
+    disk.resize(9 << 20, 0);
+    disk.extend(noise(1000, 5));
+    std::fs::write(&raw, &disk).unwrap();
+    for bits in [9, 12, 15, 21] {
+        for (version, compression) in
+            [(Version::Two, METHODS[2]), (Version::Three, METHODS[3]), (Version::Three, METHODS[0])]
+        {
+            let options = Options { compression, cluster_bits: bits, version };
+            write(&raw, &image, &options, 2);
+            let run = |words: &[&str]| Command::new(words.iter().copied()).quiet().check(&Events::none()).unwrap();
+            run(&["qemu-img", "check", "-q", "-f", "qcow2", image.as_str()]);
+            run(&["qemu-img", "compare", "-q", "-f", "raw", "-F", "qcow2", raw.as_str(), image.as_str()]);
+            let facts = run(&["qemu-img", "info", "-f", "qcow2", image.as_str()]);
+            let facts = String::from_utf8(facts.stdout).unwrap();
+            assert!(facts.contains(&format!("cluster_size: {}\n", 1 << bits)), "{facts}");
+            assert_eq!(facts.contains("compat: 0.10"), version == Version::Two, "{facts}");
+        }
+    }
 }
