@@ -9,9 +9,12 @@
 mod archive;
 mod dib_words;
 mod docs;
+mod element_tools;
 mod elements;
 mod images;
 mod interruption;
+mod lint;
+mod mutations;
 mod plan;
 mod refusals;
 mod rooms;

@@ -8,8 +8,25 @@ use std::path::Path;
 const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
-        &["builder", "disk", "element", "format", "hook", "plan", "sandbox", "script", "store", "target", "ui", "vm"],
+        &[
+            "builder",
+            "disk",
+            "element",
+            "format",
+            "hook",
+            "lint",
+            "plan",
+            "reference",
+            "sandbox",
+            "script",
+            "store",
+            "target",
+            "ui",
+            "vm",
+        ],
     ),
+    ("reference", &["lint", "script"]),
+    ("lint", &["disk", "element", "plan", "script"]),
     (
         "builder",
         &["boot", "disk", "distro", "format", "hook", "plan", "plumbing", "sandbox", "script", "store", "target"],

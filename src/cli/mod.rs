@@ -9,12 +9,17 @@ mod build;
 mod builder;
 mod checks;
 pub mod dib;
+mod docs;
 mod duration;
+mod effects;
 mod library;
+mod lint;
 mod meaning;
+mod new;
 mod packages;
 mod plan;
 mod prepare;
+mod repl;
 mod size;
 pub mod test;
 mod variables;
@@ -45,6 +50,14 @@ enum Verb {
     Boot(boot::BootArgs),
     /// Run the tests of elements, on an image in memory
     Test(test::TestArgs),
+    /// Look for mistakes in elements, without running anything
+    Lint(lint::LintArgs),
+    /// Begin an element
+    New(new::NewArgs),
+    /// Print the reference of what elements can call
+    Docs(docs::DocsArgs),
+    /// Try verbs on an image in memory, with the permissions of an element
+    Repl(repl::ReplArgs),
     /// The other side of `build`; started by kiln itself
     #[command(hide = true)]
     Builder(builder::BuilderArgs),
@@ -64,6 +77,10 @@ pub fn main() -> ExitCode {
         Verb::Packages(args) => packages::run(&args),
         Verb::Boot(args) => boot::run(args),
         Verb::Test(args) => test::main(&args),
+        Verb::Lint(args) => lint::run(&args),
+        Verb::New(args) => new::run(&args),
+        Verb::Docs(args) => docs::run(&args),
+        Verb::Repl(args) => repl::run(&args),
         Verb::Builder(args) => builder::run(args),
         Verb::BlockDevice(args) => block_device::run(&args),
         Verb::Library(args) => library::run(&args),

@@ -7,6 +7,8 @@
 //! [`Diagnostic`]: crate::diagnostic::Diagnostic
 
 pub mod api;
+pub mod derived;
+pub mod distribution;
 pub mod effect;
 pub mod engine;
 pub mod error;
@@ -17,7 +19,11 @@ pub mod image;
 pub mod imports;
 pub mod jail;
 pub mod nearest;
+pub mod needs;
 pub mod permission;
+pub mod reference;
+pub mod rehearsal;
+pub mod repl;
 pub mod run;
 pub mod source;
 pub mod syntax;
