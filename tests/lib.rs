@@ -7,7 +7,9 @@
 )]
 
 mod archive;
+mod audit;
 mod dib_words;
+mod disk_functions;
 mod docs;
 mod element_tools;
 mod elements;
@@ -15,6 +17,7 @@ mod images;
 mod interruption;
 mod lint;
 mod mutations;
+mod layouts;
 mod plan;
 mod refusals;
 mod rooms;

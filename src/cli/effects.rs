@@ -76,6 +76,10 @@ fn plan(image: &ImageArgs, distro: Option<&Distribution>, colour: bool) -> Resul
         request.variables.extend(named.into_iter().filter(|(name, value)| name != "DISTRO_NAME" && !value.is_empty()));
     }
     let settings = element::settings(&request, &elements).map_err(explain)?;
+    let block_device = match block_device {
+        None => super::disk_functions::described(&request, &elements, &settings, colour)?,
+        given => given,
+    };
     let mut plan = plan::assemble(&request, &elements, &settings, block_device).map_err(|error| error.to_string())?;
     if let Some(distro) = distro {
         plan.system.distribution = distro.name.to_owned();

@@ -3,6 +3,7 @@
 //! In: arguments and environment. Out: a [`Request`](crate::request::Request), or one verb carried out; an exit status.
 //! One file a verb. After this room nobody knows which words were spoken. Not here: anything about elements, disks, packages.
 
+mod audit;
 mod block_device;
 pub mod boot;
 mod build;
@@ -10,6 +11,7 @@ mod builder;
 mod checks;
 pub mod dib;
 mod docs;
+mod disk_functions;
 mod duration;
 mod effects;
 mod library;
@@ -20,6 +22,7 @@ mod packages;
 mod plan;
 mod prepare;
 mod repl;
+mod secrets;
 mod size;
 pub mod test;
 mod variables;
@@ -48,6 +51,8 @@ enum Verb {
     Packages(packages::PackagesArgs),
     /// Start an image in QEMU and wait for a text on its console
     Boot(boot::BootArgs),
+    /// Show what elements may do, and what grew
+    Audit(audit::AuditArgs),
     /// Run the tests of elements, on an image in memory
     Test(test::TestArgs),
     /// Look for mistakes in elements, without running anything
@@ -76,6 +81,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(args) => plan::run(args),
         Verb::Packages(args) => packages::run(&args),
         Verb::Boot(args) => boot::run(args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Lint(args) => lint::run(&args),
         Verb::New(args) => new::run(&args),

@@ -104,14 +104,14 @@ pub(super) fn plan(
     set("DIB_ENV", recorded.get("DIB_ENV").cloned().unwrap_or_default());
     let label = |point: &str| layout.at(point).map(|filesystem| filesystem.label.clone()).unwrap_or_default();
     let kind = layout.at("/").map(|filesystem| filesystem.kind.clone()).unwrap_or_default();
-    let points = layout.filesystems.iter().filter_map(|filesystem| filesystem.mount_point.clone());
+    let points: Vec<_> = layout.mounts().iter().map(|mounted| mounted.point).collect();
     let mut set = |name: &str, value: String| {
         environment.insert(name.to_owned(), value);
     };
     set("DIB_ROOT_LABEL", label("/"));
     set("DIB_ROOT_FSTYPE", kind);
     set("DIB_BOOT_LABEL", label("/boot"));
-    set("DIB_MOUNTPOINTS", points.collect::<Vec<_>>().join("|"));
+    set("DIB_MOUNTPOINTS", points.join("|"));
     let entries = expansion::entries(elements);
     set("IMAGE_ELEMENT", expansion::names(&entries));
     set("IMAGE_ELEMENT_YAML", expansion::yaml(&entries));

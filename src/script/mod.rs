@@ -9,12 +9,18 @@
 pub mod api;
 pub mod derived;
 pub mod distribution;
+#[cfg(test)]
+mod conformance;
 pub mod effect;
 pub mod engine;
 pub mod error;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod fixture;
 pub mod host_error;
+#[cfg(test)]
+mod hostile;
 pub mod image;
 pub mod imports;
 pub mod jail;
@@ -24,6 +30,8 @@ pub mod permission;
 pub mod reference;
 pub mod rehearsal;
 pub mod repl;
+#[cfg(test)]
+mod portable;
 pub mod run;
 pub mod source;
 pub mod syntax;

@@ -225,6 +225,7 @@ fn kind(text: &str) -> String {
         "Dynamic" | "?" => "any".to_owned(),
         "FnPtr" => "function".to_owned(),
         "HostError" => "error".to_owned(),
+        "Material" => "download".to_owned(),
         other => other.to_owned(),
     }
 }

@@ -83,7 +83,7 @@ impl Session {
         sources.add(NAME, &text);
         let clock = self.image.clone();
         let imports = Imports::new(&self.element, &sources);
-        let engine = engine::engine(imports, &Events::none(), move || clock.native_time(), false);
+        let engine = engine::engine(imports, &Events::none(), move || clock.verbs(), false);
         let mut ast = match engine.compile_with_scope(&self.scope, &text) {
             Ok(ast) => ast,
             Err(error) if is_incomplete(&error, &sources, &text) => return Answer::Incomplete,
