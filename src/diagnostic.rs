@@ -8,6 +8,25 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::{Deserialize, Serialize};
 
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It does not work.
+    Error,
+    /// It works, and should be changed.
+    Warning,
+}
+
+impl std::fmt::Display for Severity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
 /// An error or warning with the places in the user's files that explain it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
@@ -54,7 +73,16 @@ impl Diagnostic {
 
     /// The whole error as text of several lines, without a final line feed; with escapes for colour when `colour`.
     pub fn render(&self, colour: bool) -> String {
-        let mut title = Level::ERROR.primary_title(self.message.as_str());
+        self.render_as(Severity::Error, colour)
+    }
+
+    /// As [`Self::render`], with another word at the head.
+    pub fn render_as(&self, severity: Severity, colour: bool) -> String {
+        let level = match severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut title = level.primary_title(self.message.as_str());
         if !self.code.is_empty() {
             title = title.id(self.code.as_str());
         }
@@ -102,7 +130,15 @@ impl Label {
 
     /// The number of the line that the place begins in, from 1.
     pub fn line(&self) -> usize {
-        self.source.as_bytes().iter().take(self.span.start).filter(|byte| **byte == b'\n').count() + 1
+        self.position(self.span.start).0
+    }
+
+    /// Line and column of a byte of the source, both from 1, the column in characters.
+    pub fn position(&self, byte: usize) -> (usize, usize) {
+        let before = self.source.get(..whole(&self.source, &(byte..byte)).start).unwrap_or_default();
+        let start_of_line = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        (line, before.get(start_of_line..).unwrap_or_default().chars().count() + 1)
     }
 }
 

@@ -14,6 +14,8 @@
 //! - [`cli`]: words in, one file a verb; after it nobody knows which words were spoken.
 //! - [`request`]: what was asked for.
 //! - [`element`]: finds elements and reads them; runs nothing.
+//! - [`lint`]: what is wrong or doubtful in an element, found without running it.
+//! - [`reference`]: what elements can call, as pages.
 //! - [`plan`]: joins the two into a flat list of steps; pure.
 //! - [`builder`]: runs a plan in a process of its own, in namespaces of its own.
 //! - [`script`]: Rhai, and only here. [`target`]: what a hook may do to the tree being made.
@@ -37,8 +39,10 @@ pub mod event;
 pub mod format;
 pub mod hook;
 pub mod inspect;
+pub mod lint;
 pub mod plan;
 pub mod plumbing;
+pub mod reference;
 pub mod registry;
 pub mod request;
 pub mod sandbox;

@@ -55,6 +55,16 @@ fn every_built_in_stage_is_described() {
 }
 
 #[test]
+fn every_lint_rule_and_every_check_of_tests_is_described() {
+    for rule in kiln::lint::rules::ALL {
+        names("docs/elements.md", "the rule", &[format!("| `{}` ({}) |", rule.name, rule.severity)]);
+    }
+    for check in kiln::script::derived::Check::ALL {
+        names("docs/elements.md", "the check", &[format!("`NAME::derived::{}`", check.name())]);
+    }
+}
+
+#[test]
 fn every_key_of_a_manifest_is_described() {
     for manifest in [
         "#{ summary: \"s\", nonsense: 1 }",
@@ -166,7 +176,7 @@ fn example(words: &[&str]) -> Output {
 fn the_example_passes_its_tests() {
     let output = example(&["test"]);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
-    assert!(stdout(&output).contains("5 passed; 0 failed"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("8 passed; 0 failed"), "{}", stdout(&output));
 }
 
 #[test]

@@ -13,15 +13,20 @@ mod conditions;
 mod convert;
 pub mod dib;
 mod disk_functions;
+mod docs;
 mod duration;
+mod effects;
 mod inspect;
 mod layout;
 mod library;
+mod lint;
 mod meaning;
+mod new;
 mod packages;
 mod plan;
 mod prepare;
 mod push;
+mod repl;
 mod secrets;
 mod size;
 pub mod test;
@@ -63,6 +68,14 @@ enum Verb {
     Push(push::PushArgs),
     /// Run the tests of elements, on an image in memory
     Test(test::TestArgs),
+    /// Look for mistakes in elements, without running anything
+    Lint(lint::LintArgs),
+    /// Begin an element
+    New(new::NewArgs),
+    /// Print the reference of what elements can call
+    Docs(docs::DocsArgs),
+    /// Try verbs on an image in memory, with the permissions of an element
+    Repl(repl::ReplArgs),
     /// The other side of `build`; started by kiln itself
     #[command(hide = true)]
     Builder(builder::BuilderArgs),
@@ -87,6 +100,10 @@ pub fn main() -> ExitCode {
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Push(args) => push::run(&args),
         Verb::Test(args) => test::main(&args),
+        Verb::Lint(args) => lint::run(&args),
+        Verb::New(args) => new::run(&args),
+        Verb::Docs(args) => docs::run(&args),
+        Verb::Repl(args) => repl::run(&args),
         Verb::Builder(args) => builder::run(args),
         Verb::BlockDevice(args) => block_device::run(&args),
         Verb::Library(args) => library::run(&args),

@@ -1,9 +1,11 @@
-//! `kiln plan`: what a build would do, for a person or, as JSON, what the builder is given, without secrets.
+//! `kiln plan`: what a build would do, for a person or, as JSON, what the builder is given, without secrets; with `--effects`
+//! what its Rhai hooks would do.
 
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::effects;
 use super::prepare::{Prepared, prepare};
 use super::words::ImageArgs;
 use crate::disk::direct;
@@ -14,13 +16,22 @@ use crate::plan::{Plan, explain};
 pub struct PlanArgs {
     #[command(flatten)]
     image: ImageArgs,
-    /// Print the plan as the builder is given it, as JSON without secrets
+    /// Print the plan as the builder is given it, as JSON without secrets; with --effects, the effects as JSON
     #[arg(long)]
     json: bool,
+    /// Run every Rhai hook on an image in memory and print what each one does, in order
+    #[arg(long)]
+    effects: bool,
+    /// Tell the hooks that the image is one of this distribution: debian, ubuntu, fedora, centos, opensuse, arch, alpine, gentoo
+    #[arg(long, value_name = "NAME", requires = "effects")]
+    distro: Option<String>,
 }
 
 /// Prints the plan.
 pub fn run(args: PlanArgs) -> ExitCode {
+    if args.effects {
+        return effects::run(&args.image, args.distro.as_deref(), args.json);
+    }
     let plan = match prepare(&args.image, super::colour()) {
         Ok(Prepared { plan, .. }) => plan,
         Err(message) => return super::refuse(&message),

@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::conditions;
 use super::words::ImageArgs;
 use crate::element::{self, Catalog, Element, ElementError};
+use crate::lint;
 use crate::plan::{self, Plan};
 use crate::request::Request;
 use crate::store::builtin;
@@ -33,6 +34,7 @@ pub fn plan(mut request: Request, store: Utf8PathBuf, colour: bool) -> Result<Pr
     request.environment.insert("ELEMENTS_PATH".to_owned(), search_path.collect::<Vec<_>>().join(":"));
     let elements = element::resolve(&request, &catalog).map_err(|error| explain(&error, colour))?;
     warn(&elements);
+    check(&elements, colour)?;
     let mut settings = element::settings(&request, &elements).map_err(|error| explain(&error, colour))?;
     if conditions::are_asked(&elements) {
         settings.seen_by_conditions = conditions::variables(&request, &elements, &settings, &store)?;
@@ -59,6 +61,19 @@ pub fn warn(elements: &[Element]) {
     for warning in elements.iter().flat_map(|element| &element.warnings) {
         super::warn(warning);
     }
+}
+
+/// Refuses elements whose scripts cannot work: calls of what there is not, permissions that are not declared.
+pub fn check(elements: &[Element], colour: bool) -> Result<(), String> {
+    let mut found = Vec::new();
+    for element in elements {
+        found.extend(lint::run::before_a_build(element).map_err(|error| explain(&error, colour))?);
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<String> = found.iter().map(|diagnostic| diagnostic.render(colour)).collect();
+    Err(texts.join("\n\n"))
 }
 
 /// The error with its place in the user's file, when it has one.

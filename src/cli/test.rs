@@ -1,7 +1,10 @@
-//! `kiln test`: runs the tests that elements bring.
+//! `kiln test`: runs the tests that elements bring, and the checks that need none.
 //!
-//! In: names of elements. Out: lines like those of `cargo test`, and an exit status. Needs no root and changes
-//! nothing. Not here: what a test can do (`script/testing`).
+//! In: names of elements, words that names of tests contain. Out: lines like those of `cargo test`, and an exit status. Needs no
+//! root and changes nothing but, with `--bless`, the records of effects. Not here: what a test can do (`script/testing`), the
+//! checks (`script/derived`).
+
+mod cases;
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,31 +12,48 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use camino::Utf8PathBuf;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::prepare::explain;
 use super::{meaning, variables};
 use crate::diagnostic::Diagnostic;
 use crate::disk;
-use crate::element::{Catalog, Element};
+use crate::element::{Catalog, Element, HookKind};
+use crate::lint;
 use crate::plan::PlannedElement;
-use crate::script::testing::{self, TestedElement};
+use crate::script::derived::Outcome;
+use crate::script::nearest::{close, suggestion};
+use crate::script::testing::TestedElement;
 use crate::store::builtin;
+use cases::{Case, cases};
 
 /// Runs the tests of elements on an image in memory.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct TestArgs {
-    /// Elements to test; all on the search path when none is named
-    #[arg(value_name = "ELEMENT")]
-    pub elements: Vec<String>,
+    /// Elements to test; all on the search path when none is named. Any other word is a part of the names of the tests to run
+    #[arg(value_name = "ELEMENT|FILTER")]
+    pub words: Vec<String>,
     /// Run only the tests whose name contains this text
     #[arg(long, value_name = "NAME")]
     pub filter: Option<String>,
+    /// Record what the elements do, beside their tests; later runs compare
+    #[arg(long)]
+    pub bless: bool,
     /// Folder that holds elements, before those of `ELEMENTS_PATH`; may be repeated
     #[arg(long, value_name = "FOLDER")]
     pub elements_path: Vec<Utf8PathBuf>,
     /// Folder of what is kept between builds
     #[arg(long, value_name = "FOLDER")]
     pub store: Option<Utf8PathBuf>,
+}
+
+/// Which tests run, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Texts of which a test's name must contain one; all tests run without any.
+    pub filters: Vec<String>,
+    /// Effects are recorded instead of compared.
+    pub bless: bool,
 }
 
 /// An element to test.
@@ -47,48 +67,66 @@ pub struct Tested {
 /// Finds the elements that `args` name and runs their tests.
 pub fn main(args: &TestArgs) -> ExitCode {
     let colour = super::colour();
-    let tested = match find(args, colour) {
-        Ok(tested) => tested,
+    let (tested, selection) = match find(args, colour) {
+        Ok(found) => found,
         Err(message) => return super::refuse(&message),
     };
-    match run(args, &tested, &mut io::stdout().lock(), colour) {
+    match run(&selection, &tested, &mut io::stdout().lock(), colour) {
         Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-/// The elements to test, each with its options' defaults.
-fn find(args: &TestArgs, colour: bool) -> Result<Vec<Tested>, String> {
+/// The elements to test, each with its options' defaults, and which tests of them.
+fn find(args: &TestArgs, colour: bool) -> Result<(Vec<Tested>, Selection), String> {
     let environment = variables::environment();
     let store = meaning::store(args.store.as_deref(), &environment)?;
     let builtin =
         builtin::elements(&store).map_err(|error| format!("cannot write to the store at {store}: {error}"))?;
     let search_path = meaning::search_path(&args.elements_path, &environment)?;
     let catalog = Catalog::new(&search_path, &builtin).map_err(|error| explain(&error, colour))?;
-    let named = !args.elements.is_empty();
-    let names: Vec<String> = if named { args.elements.clone() } else { catalog.names().map(str::to_owned).collect() };
+    let (mut names, filters): (Vec<String>, Vec<String>) =
+        args.words.iter().cloned().partition(|word| catalog.folder(word).is_some());
+    if names.is_empty() {
+        names = catalog.names().map(str::to_owned).collect();
+    }
     let mut tested = Vec::new();
     for name in names {
         let element = catalog.load(&name).map_err(|error| explain(&error, colour))?;
         let element = element.ok_or_else(|| format!("element '{name}' not found"))?;
         let declarations = declarations(&element, &catalog);
-        let options = element.options.iter().map(|(name, option)| (name.clone(), option.default_value.clone()));
-        let element = TestedElement {
-            element: PlannedElement {
-                name: element.name,
-                directory: element.directory,
-                permissions: element.permissions,
-                options: options.collect(),
-            },
-            variables: element.environment.into_iter().collect(),
-        };
-        tested.push(Tested { element, declarations });
+        tested.push(Tested { element: testable(element), declarations });
     }
-    Ok(tested)
+    for word in &filters {
+        let all = tested.iter().flat_map(|tested| cases(tested, args.bless));
+        if !all.into_iter().any(|case| case.name.contains(word)) {
+            let near = suggestion(&close(word, catalog.names()));
+            return Err(format!("`{word}` is no element, and no test's name contains it{near}"));
+        }
+    }
+    let filters = filters.into_iter().chain(args.filter.clone()).collect();
+    Ok((tested, Selection { filters, bless: args.bless }))
+}
+
+/// The element as its tests see it.
+fn testable(element: Element) -> TestedElement {
+    let hooks = element.hooks.iter().filter_map(|hook| match &hook.kind {
+        HookKind::Script { file, function } => Some((hook.phase, file.clone(), function.clone())),
+        HookKind::Shell { .. } | HookKind::BuiltIn { .. } => None,
+    });
+    let hooks = hooks.collect();
+    let options = element.options.iter().map(|(name, option)| (name.clone(), option.default_value.clone()));
+    let planned = PlannedElement {
+        name: element.name.clone(),
+        directory: element.directory.clone(),
+        permissions: element.permissions.clone(),
+        options: options.collect(),
+    };
+    TestedElement { element: planned, variables: element.environment.into_iter().collect(), hooks }
 }
 
 /// What an element says must hold among the elements there are: its dependencies exist, its block-device descriptions can be
-/// read. Manifest and package lists were read already.
+/// read, its scripts call what there is. Manifest and package lists were read already.
 fn declarations(element: &Element, catalog: &Catalog) -> Result<(), Diagnostic> {
     for name in &element.depends {
         if catalog.folder(name).is_none() && catalog.providers(name).is_empty() {
@@ -105,34 +143,41 @@ fn declarations(element: &Element, catalog: &Catalog) -> Result<(), Diagnostic> 
             .map_err(|error| Diagnostic::new("element.unreadable", format!("cannot read {origin}: {error}")))?;
         disk::config::parse(&text, &origin).map_err(|error| *error.diagnostic)?;
     }
-    Ok(())
+    let found =
+        lint::run::before_a_build(element).map_err(|error| Diagnostic::new("element.unreadable", error.to_string()))?;
+    found.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// Runs the tests of `elements` that `args` lets through, writes to `out` how they end, and returns the exit status: 0 when
-/// all passed, 1 when one failed or there was none to run.
+/// Runs the tests of `elements` that `selection` lets through, several at a time, writes to `out` how they end, and returns the exit
+/// status: 0 when all passed, 1 when one failed or there was none to run.
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn run(args: &TestArgs, elements: &[Tested], out: &mut impl Write, colour: bool) -> io::Result<i32> {
+pub fn run(selection: &Selection, elements: &[Tested], out: &mut impl Write, colour: bool) -> io::Result<i32> {
     let start = Instant::now();
-    let (mut passed, mut left_out) = (0_usize, 0_usize);
-    let mut failures: Vec<(String, Diagnostic)> = Vec::new();
-    let wanted = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
-    for tested in elements {
-        for (name, run) in cases(tested) {
-            if !wanted(&name) {
-                left_out += 1;
-                continue;
+    let filters = &selection.filters;
+    let wanted =
+        |case: &Case<'_>| filters.is_empty() || filters.iter().any(|filter| case.name.contains(filter.as_str()));
+    let all: Vec<Case<'_>> = elements.iter().flat_map(|tested| cases(tested, selection.bless)).collect();
+    let (chosen, left_out): (Vec<Case<'_>>, Vec<Case<'_>>) = all.into_iter().partition(wanted);
+    let outcomes: Vec<Outcome> = chosen.par_iter().map(|case| (case.run)()).collect();
+    writeln!(out, "running {} test{}", chosen.len(), if chosen.len() == 1 { "" } else { "s" })?;
+    let (mut passed, mut ignored) = (0_usize, 0_usize);
+    let mut failures: Vec<(&str, &Diagnostic)> = Vec::new();
+    for (case, outcome) in chosen.iter().zip(&outcomes) {
+        let name = &case.name;
+        match outcome {
+            Outcome::Passed => {
+                passed += 1;
+                writeln!(out, "test {name} ... {}", paint("ok", "32", colour))?;
             }
-            match run() {
-                Ok(()) => {
-                    passed += 1;
-                    writeln!(out, "test {name} ... {}", paint("ok", "32", colour))?;
-                }
-                Err(diagnostic) => {
-                    writeln!(out, "test {name} ... {}", paint("FAILED", "31", colour))?;
-                    failures.push((name, diagnostic));
-                }
+            Outcome::Ignored(why) => {
+                ignored += 1;
+                writeln!(out, "test {name} ... {}, {why}", paint("ignored", "33", colour))?;
+            }
+            Outcome::Failed(diagnostic) => {
+                writeln!(out, "test {name} ... {}", paint("FAILED", "31", colour))?;
+                failures.push((name, diagnostic));
             }
         }
     }
@@ -145,8 +190,9 @@ pub fn run(args: &TestArgs, elements: &[Tested], out: &mut impl Write, colour: b
     let result = if failures.is_empty() { paint("ok", "32", colour) } else { paint("FAILED", "31", colour) };
     writeln!(
         out,
-        "\ntest result: {result}. {passed} passed; {} failed; {left_out} filtered out; finished in {:.2}s",
+        "\ntest result: {result}. {passed} passed; {} failed; {ignored} ignored; {} filtered out; finished in {:.2}s",
         failures.len(),
+        left_out.len(),
         start.elapsed().as_secs_f64()
     )?;
     if passed + failures.len() == 0 {
@@ -156,26 +202,6 @@ pub fn run(args: &TestArgs, elements: &[Tested], out: &mut impl Write, colour: b
     Ok(i32::from(!failures.is_empty()))
 }
 
-/// A test that has not run yet.
-type Case<'a> = (String, Box<dyn FnOnce() -> Result<(), Diagnostic> + 'a>);
-
-/// The tests of an element: the one of its declarations, then those it brings.
-fn cases(tested: &Tested) -> Vec<Case<'_>> {
-    let Tested { element, declarations } = tested;
-    let mut cases: Vec<Case<'_>> =
-        vec![(format!("{}::declarations", element.element.name), Box::new(|| declarations.clone()))];
-    for case in testing::find(element) {
-        cases.push(match case {
-            Ok(case) => {
-                let name = case.name.clone();
-                (name, Box::new(move || testing::run(element, &case).map_err(|diagnostic| *diagnostic)))
-            }
-            Err((name, diagnostic)) => (name, Box::new(move || Err(diagnostic))),
-        });
-    }
-    cases
-}
-
 fn paint(text: &str, code: &str, colour: bool) -> String {
     if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
@@ -183,6 +209,7 @@ fn paint(text: &str, code: &str, colour: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Phase;
 
     const ELEMENT: &str = "const ELEMENT = #{ summary: \"x\" };
 fn install(image) {
@@ -224,14 +251,15 @@ fn helper() { throw \"never called\"; }
             permissions: permissions.iter().map(|text| (*text).to_owned()).collect(),
             options: [("port".to_owned(), 80.into())].into(),
         };
-        (folder, TestedElement { element, variables: [("DIB_Z".to_owned(), "z".to_owned())].into() })
+        let hooks = vec![(Phase::Install, element.directory.join("element.rhai"), "install".to_owned())];
+        (folder, TestedElement { element, variables: [("DIB_Z".to_owned(), "z".to_owned())].into(), hooks })
     }
 
     fn transcript(permissions: &[&str], filter: Option<&str>) -> (String, i32) {
         let (_folder, tested) = element(permissions);
-        let args = TestArgs { filter: filter.map(str::to_owned), ..TestArgs::default() };
+        let selection = Selection { filters: filter.into_iter().map(str::to_owned).collect(), bless: false };
         let mut out = Vec::new();
-        let status = run(&args, &[Tested { element: tested, declarations: Ok(()) }], &mut out, false).unwrap();
+        let status = run(&selection, &[Tested { element: tested, declarations: Ok(()) }], &mut out, false).unwrap();
         let text = String::from_utf8(out).unwrap();
         (text.split("; finished in").next().unwrap_or_default().to_owned(), status)
     }
@@ -241,7 +269,11 @@ fn helper() { throw \"never called\"; }
         let (text, status) = transcript(&["packages", "write:/etc/vim"], None);
         assert_eq!(status, 1);
         insta::assert_snapshot!(text, @r#"
+        running 9 tests
         test vim::declarations ... ok
+        test vim::derived::runs_twice ... ok
+        test vim::derived::stays_within_its_grants ... ok
+        test vim::derived::is_repeatable ... ok
         test vim::install::test_installs ... ok
         test vim::install::test_arithmetic ... ok
         test vim::install::test_variables ... ok
@@ -259,7 +291,7 @@ fn helper() { throw \"never called\"; }
         19 |     assert_eq([1], [2]);
            |     ^^^^^^^^^
 
-        test result: FAILED. 5 passed; 1 failed; 0 filtered out
+        test result: FAILED. 8 passed; 1 failed; 0 ignored; 0 filtered out
         "#);
     }
 
@@ -274,5 +306,48 @@ fn helper() { throw \"never called\"; }
     #[test]
     fn nothing_to_run_is_not_success() {
         assert_eq!(transcript(&[], Some("no such test")).1, 1);
+    }
+
+    #[test]
+    fn a_test_runs_once_for_every_distribution_that_its_file_names() {
+        let (folder, tested) = element(&["packages", "write:/etc/vim"]);
+        let tests = "const DISTROS = [\"debian\", \"fedora\"];\nfn test_family(image) { assert_eq(image.family(), \"redhat\"); }\n";
+        std::fs::write(folder.path().join("tests/family.rhai"), tests).unwrap();
+        let selection = Selection { filters: vec!["family".into(), "runs_twice".into()], bless: false };
+        let mut out = Vec::new();
+        run(&selection, &[Tested { element: tested, declarations: Ok(()) }], &mut out, false).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for line in [
+            "test vim::derived::runs_twice (debian) ... ok",
+            "test vim::derived::runs_twice (fedora) ... ok",
+            "test vim::family::test_family (debian) ... FAILED",
+            "test vim::family::test_family (fedora) ... ok",
+        ] {
+            assert!(text.contains(line), "no `{line}` in\n{text}");
+        }
+    }
+
+    #[test]
+    fn effects_are_recorded_when_asked_and_compared_from_then_on() {
+        let (folder, tested) = element(&["packages", "write:/etc/vim"]);
+        let tested = [Tested { element: tested, declarations: Ok(()) }];
+        let run = |bless| {
+            let mut out = Vec::new();
+            let selection = Selection { filters: vec!["derived::effects".into()], bless };
+            let status = run(&selection, &tested, &mut out, false).unwrap();
+            (String::from_utf8(out).unwrap(), status)
+        };
+        assert_eq!(run(false).1, 1, "there is nothing to compare with");
+        assert_eq!(run(true).1, 0);
+        let file = folder.path().join("tests/effects.debian.txt");
+        let recorded = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(
+            recorded,
+            "install: install_packages([\"vim\"])\ninstall: write_file(\"/etc/vim/vimrc\", \"port 80 \")\n"
+        );
+        assert_eq!(run(false).1, 0);
+        std::fs::write(&file, recorded.replace("port 80", "port 81")).unwrap();
+        let (text, status) = run(false);
+        assert!(status == 1 && text.contains("- install: write_file(\"/etc/vim/vimrc\", \"port 81 \")"), "{text}");
     }
 }

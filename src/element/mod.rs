@@ -32,5 +32,5 @@ pub use error::ElementError;
 pub use hooks::{Hook, HookKind};
 pub use model::{Element, OperatingSystem};
 pub use option::{OptionKind, OptionSpec};
-pub use resolve::{expand, resolve};
+pub use resolve::{expand, resolve, resolve_any};
 pub use settings::{Settings, settings};

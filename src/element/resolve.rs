@@ -24,19 +24,34 @@ pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Vec<Element>, Ele
     Ok(elements)
 }
 
+/// As [`resolve`], also when no element of them provides an operating system: enough to try what the elements do.
+///
+/// # Errors
+/// As [`resolve`], but for the operating system.
+pub fn resolve_any(request: &Request, catalog: &Catalog) -> Result<Vec<Element>, ElementError> {
+    let elements = closure(&implicit::wanted(request), &request.elements, catalog)?;
+    check_architecture(&elements, &request.arch, catalog)?;
+    Ok(elements)
+}
+
 /// The elements that are `wanted`, and those that they need, in order; nothing comes unasked. Those of `named` must not be
 /// replaced by another one.
 ///
 /// # Errors
 /// As [`resolve`], but for architectures.
 pub fn expand(wanted: &[String], named: &[String], catalog: &Catalog) -> Result<Vec<Element>, ElementError> {
+    let elements = closure(wanted, named, catalog)?;
+    if !elements.iter().any(|element| provides(element, "operating-system")) {
+        return Err(ElementError::NoOperatingSystem { candidates: catalog.providers("operating-system") });
+    }
+    Ok(elements)
+}
+
+fn closure(wanted: &[String], named: &[String], catalog: &Catalog) -> Result<Vec<Element>, ElementError> {
     let reachable = reachable(wanted, catalog)?;
     let (chosen, providers) = settled(wanted, &reachable);
     check_missing(&chosen, &reachable, wanted, &providers, catalog)?;
     check_provided(&chosen, named, &reachable)?;
-    if !chosen.iter().any(|name| reachable.get(name).is_some_and(|element| provides(element, "operating-system"))) {
-        return Err(ElementError::NoOperatingSystem { candidates: catalog.providers("operating-system") });
-    }
     Ok(ordered(chosen, reachable, &providers))
 }
 

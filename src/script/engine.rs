@@ -94,6 +94,15 @@ pub fn engine(
     engine
 }
 
+/// Engines that have one kind of function each, to look at: the verbs, the tests' own verbs, the language.
+pub fn by_kind() -> [Engine; 3] {
+    [&VERBS, &TEST_VERBS, &STANDARD].map(|module| {
+        let mut engine = Engine::new_raw();
+        engine.register_global_module((*module).clone());
+        engine
+    })
+}
+
 /// Takes the place of functions of the language that a build must not have.
 fn refuse(module: &mut Module) {
     fn sleep() -> RhaiResult<()> {

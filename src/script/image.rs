@@ -57,7 +57,8 @@ pub struct World {
 /// What only a test's image has.
 #[derive(Clone)]
 pub struct Test {
-    /// The source name of the test file: calls from there arrange things and need no permission.
+    /// The source name of the test file: calls from there arrange things and need no permission. Empty when no file is a test
+    /// and the element only runs on an image in memory; the tests' own verbs do not exist then.
     pub source: String,
     /// The target, as what it is.
     pub target: FakeTarget,

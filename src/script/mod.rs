@@ -11,6 +11,8 @@ pub mod api;
 mod conformance;
 #[cfg(test)]
 mod cost;
+pub mod derived;
+pub mod distribution;
 pub mod effect;
 pub mod engine;
 pub mod error;
@@ -25,9 +27,13 @@ pub mod image;
 pub mod imports;
 pub mod jail;
 pub mod nearest;
+pub mod needs;
 pub mod permission;
 #[cfg(test)]
 mod portable;
+pub mod reference;
+pub mod rehearsal;
+pub mod repl;
 pub mod run;
 pub mod source;
 pub mod syntax;

@@ -85,7 +85,7 @@ impl Script {
     ) -> Result<Self, Diagnostic> {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Diagnostic::new("script.unreadable", format!("cannot read {file}: {error}")))?;
-        let testing = test.is_some();
+        let testing = test.as_ref().is_some_and(|test| !test.source.is_empty());
         let image = Image::new(element, facts, target, events, test)
             .map_err(|error| Diagnostic::new("permission.unknown", format!("element `{}`: {error}", element.name)))?;
         let (sources, name) = (Sources::default(), source::name(element, file));
@@ -154,7 +154,7 @@ impl Script {
 }
 
 /// Runs `work` on a thread with a large stack; a panic becomes its text.
-fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+pub(super) fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("script".into()).stack_size(STACK).spawn_scoped(scope, work);
         let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;

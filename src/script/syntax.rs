@@ -2,8 +2,14 @@
 //!
 //! In: the text of a file. Out: its functions, constants and imports with their places, or a [`Diagnostic`] that points at
 //! what is wrong. Nothing is executed: constants are read from the syntax tree, and only literals have a value here.
-//! The only file that may use rhai's `internals`, which semver does not cover. Not here: running (`engine`), lint rules.
+//! The only files that may use rhai's `internals`, which semver does not cover, are this one, [`calls`] and
+//! [`registered`]. Not here: running
+//! (`engine`), lint rules (`lint/`).
 
+pub mod calls;
+pub mod registered;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use rhai::{ASTFlags, Engine, Expr, OptimizationLevel, Position, Stmt};
@@ -162,16 +168,18 @@ pub fn read(file: &str, text: &str) -> Result<Source, Diagnostic> {
         constants: Vec::new(),
         imports: Vec::new(),
     };
+    let places = Places::new(text);
     for statement in ast.statements() {
-        declaration(&mut source, statement)?;
+        declaration(&mut source, &places, statement)?;
     }
+    let names = names_of_functions(text);
     // closures are functions too, under made-up names
     for function in ast.iter_functions().filter(|function| !function.name.starts_with("anon$")) {
         source.functions.push(Function {
             name: function.name.into(),
             parameters: function.params.iter().map(|name| (*name).to_string()).collect(),
             comments: function.comments.iter().flat_map(|block| uncomment(block)).collect(),
-            span: name_of_function(text, function.name),
+            span: names.get(function.name).cloned().unwrap_or(0..0),
         });
     }
     // rhai hands functions out in hash order
@@ -193,13 +201,12 @@ fn parser() -> Engine {
     engine
 }
 
-fn declaration(source: &mut Source, statement: &Stmt) -> Result<(), Diagnostic> {
-    let text = source.text.as_str();
+fn declaration(source: &mut Source, places: &Places<'_>, statement: &Stmt) -> Result<(), Diagnostic> {
     match statement {
         Stmt::Noop(_) => {}
         Stmt::Var(variable, flags, _) if flags.intersects(ASTFlags::CONSTANT) => {
             let (name, value, _) = variable.as_ref();
-            let span = span_at(text, name.pos);
+            let span = places.span(name.pos);
             let name = name.name.to_string();
             if source.constants.iter().any(|constant| constant.name == name) {
                 return Err(source.diagnostic(
@@ -209,12 +216,12 @@ fn declaration(source: &mut Source, statement: &Stmt) -> Result<(), Diagnostic> 
                     "second definition",
                 ));
             }
-            let value = literal(text, value);
+            let value = literal(places, value);
             source.constants.push(Constant { name, span, value });
         }
         Stmt::Import(import, _) => {
             let (path, alias) = import.as_ref();
-            let span = span_at(text, path.start_position());
+            let span = places.span(path.start_position());
             let Expr::StringConstant(path, _) = path else {
                 return Err(source.diagnostic(
                     "syntax",
@@ -226,7 +233,7 @@ fn declaration(source: &mut Source, statement: &Stmt) -> Result<(), Diagnostic> 
             source.imports.push(Import { path: path.to_string(), alias: alias.name.to_string(), span });
         }
         other => {
-            let span = span_at(text, other.position());
+            let span = places.span(other.position());
             return Err(Diagnostic {
                 help: vec!["only `import`, `const` and `fn` may stand here; move the statement into a function".into()],
                 ..source.diagnostic(
@@ -241,8 +248,8 @@ fn declaration(source: &mut Source, statement: &Stmt) -> Result<(), Diagnostic> 
     Ok(())
 }
 
-fn literal(text: &str, expression: &Expr) -> Result<Literal, Range<usize>> {
-    let span = span_at(text, expression.start_position());
+fn literal(places: &Places<'_>, expression: &Expr) -> Result<Literal, Range<usize>> {
+    let span = places.span(expression.start_position());
     let value = match expression {
         Expr::Unit(_) => LiteralValue::Unit,
         Expr::BoolConstant(value, _) => LiteralValue::Bool(*value),
@@ -251,14 +258,14 @@ fn literal(text: &str, expression: &Expr) -> Result<Literal, Range<usize>> {
         Expr::CharConstant(value, _) => LiteralValue::String(value.to_string()),
         Expr::StringConstant(value, _) => LiteralValue::String(value.to_string()),
         Expr::Array(items, _) => {
-            LiteralValue::Array(items.iter().map(|item| literal(text, item)).collect::<Result<_, _>>()?)
+            LiteralValue::Array(items.iter().map(|item| literal(places, item)).collect::<Result<_, _>>()?)
         }
         Expr::Map(map, _) => LiteralValue::Map(
             map.0
                 .iter()
                 .map(|(key, value)| {
-                    let key = Key { name: key.name.to_string(), span: span_at(text, key.pos) };
-                    Ok((key, literal(text, value)?))
+                    let key = Key { name: key.name.to_string(), span: places.span(key.pos) };
+                    Ok((key, literal(places, value)?))
                 })
                 .collect::<Result<_, Range<usize>>>()?,
         ),
@@ -269,14 +276,44 @@ fn literal(text: &str, expression: &Expr) -> Result<Literal, Range<usize>> {
 
 /// Byte range of the token at `position`: rhai keeps where a token starts, the end is found in the text.
 fn span_at(text: &str, position: Position) -> Range<usize> {
-    let Some(line) = position.line() else {
-        return text.len()..text.len();
-    };
-    let start_of_line: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
-    let rest = &text[start_of_line..];
-    let column = position.position().unwrap_or(1).max(1) - 1;
-    let start = start_of_line + rest.char_indices().nth(column).map_or(rest.len(), |(offset, _)| offset);
-    start..start + token_length(&text[start..])
+    Places::new(text).span(position)
+}
+
+/// Where the lines of a text begin, and whether each is ASCII: finding many places takes no longer than reading the text.
+struct Places<'a> {
+    text: &'a str,
+    lines: Vec<(usize, bool)>,
+}
+
+impl<'a> Places<'a> {
+    fn new(text: &'a str) -> Self {
+        let mut start = 0;
+        let lines = text.split_inclusive('\n').map(|line| {
+            let place = (start, line.is_ascii());
+            start += line.len();
+            place
+        });
+        Self { text, lines: lines.collect() }
+    }
+
+    /// Byte range of the token at `position`.
+    fn span(&self, position: Position) -> Range<usize> {
+        let line = position.line().and_then(|line| self.lines.get(line.saturating_sub(1)));
+        let Some((start_of_line, is_ascii)) = line.copied() else { return self.text.len()..self.text.len() };
+        let rest = &self.text[start_of_line..];
+        let column = position.position().unwrap_or(1).max(1) - 1;
+        let offset = if is_ascii {
+            // A column beyond the line is that of its end.
+            column.min(rest.find('\n').filter(|_| column > 200).unwrap_or(rest.len()))
+        } else {
+            rest.char_indices().nth(column).map_or(rest.len(), |(offset, _)| offset)
+        };
+        let start = (start_of_line + offset).min(self.text.len());
+        match self.text.get(start..) {
+            Some(token) => start..start + token_length(token),
+            None => start_of_line..start_of_line,
+        }
+    }
 }
 
 fn token_length(text: &str) -> usize {
@@ -301,8 +338,9 @@ fn token_length(text: &str) -> usize {
     }
 }
 
-/// Where the name of a function stands; rhai keeps the place of its body only.
-fn name_of_function(text: &str, name: &str) -> Range<usize> {
+/// Where the names of functions stand, the first of each; rhai keeps the place of their bodies only.
+fn names_of_functions(text: &str) -> BTreeMap<&str, Range<usize>> {
+    let mut names = BTreeMap::new();
     let mut start_of_line = 0;
     for line in text.split_inclusive('\n') {
         let code = line.trim_start();
@@ -311,14 +349,13 @@ fn name_of_function(text: &str, name: &str) -> Range<usize> {
             let rest = rest.trim_start();
             // `fn Type.name(` is a method
             let head = rest.split('(').next().unwrap_or(rest).trim_end();
-            if head.rsplit('.').next() == Some(name) {
-                let start = start_of_line + (line.len() - rest.len()) + (head.len() - name.len());
-                return start..start + name.len();
-            }
+            let name = head.rsplit('.').next().unwrap_or(head);
+            let start = start_of_line + (line.len() - rest.len()) + (head.len() - name.len());
+            names.entry(name).or_insert(start..start + name.len());
         }
         start_of_line += line.len();
     }
-    0..0
+    names
 }
 
 fn uncomment(block: &str) -> Vec<String> {
@@ -404,8 +441,9 @@ mod tests {
     #[test]
     fn the_name_of_a_function_is_found_wherever_the_line_begins() {
         let text = "// fn a(x)\nfn ab(x) {}\n  private  fn a (x) {}\n";
-        assert_eq!(name_of_function(text, "a"), text.find("a (x)").map(|at| at..at + 1).unwrap());
-        assert_eq!(name_of_function(text, "c"), 0..0);
+        let names = names_of_functions(text);
+        assert_eq!(names["a"], text.find("a (x)").map(|at| at..at + 1).unwrap());
+        assert!(!names.contains_key("c"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! In: calls of verbs, canned packages and commands. Out: an in-memory tree and a record of what was done. Elements' tests
 //! run on it. Not here: who may call; what a real command would have done.
 
+pub mod contents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -91,6 +93,16 @@ impl FakeTarget {
     /// Makes commands that begin with `argv` end like `output`; others succeed and print nothing.
     pub fn add_command(&self, argv: Vec<String>, output: RunOutput) {
         self.state().commands.push((argv, output));
+    }
+
+    /// Puts packages into the database as if an earlier step had installed them; nothing is recorded.
+    pub fn provide(&self, names: &[String]) {
+        self.state().installed.extend(names.iter().map(|name| (name.clone(), VERSION.to_owned())));
+    }
+
+    /// Takes packages out of the database as if another step had removed them; nothing is recorded.
+    pub fn withdraw(&self, names: &[String]) {
+        self.state().installed.retain(|name, _| !names.contains(name));
     }
 
     /// Arranges what can be brought from outside.
