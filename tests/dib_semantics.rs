@@ -193,7 +193,7 @@ fn the_size_is_in_kib_also_where_no_disk_is_attached() {
         match words[0] {
             "pre-finalise" | "finalise" | "cleanup" => {
                 let size: u64 = words[1].parse().unwrap();
-                assert!(size > 64 << 10 && size % 64 == 0, "{line}");
+                assert!(size > 64 << 10 && size.is_multiple_of(64), "{line}");
                 let written = fs::metadata(workshop.path().join("out.raw")).unwrap().len();
                 assert!(written.abs_diff(size << 10) <= 1 << 20, "{line}: {written}");
             }

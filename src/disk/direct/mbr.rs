@@ -115,7 +115,7 @@ fn dib_chs(lba: u32) -> [u8; 3] {
     } else {
         (lba / (heads * SECTORS), lba / SECTORS % heads, lba % SECTORS + 1)
     };
-    [head as u8, (sector | cylinder / 4) as u8, cylinder as u8]
+    [head as u8, (sector | (cylinder / 4)) as u8, cylinder as u8]
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ fn archive(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
 
 fn fixture(grants: &[&str]) -> Fixture {
     use tar::EntryType as Kind;
+    /// Name, entries: name, kind, what a link points to.
+    type Hostile = (&'static str, &'static [(&'static str, Kind, &'static str)]);
     let fixture = Fixture::new(grants)
         .file("plain", "plain text\n")
         .file("static/sub/x", "x")
@@ -46,7 +48,7 @@ fn fixture(grants: &[&str]) -> Fixture {
         .file("endless", "{% for a in range(10000) %}{% for b in range(10000) %}{% for c in range(10000) %}x{% endfor %}{% endfor %}{% endfor %}");
     std::fs::write(fixture.outside().join("secret.rhai"), "fn secret() { }").unwrap();
     std::os::unix::fs::symlink("../secret.rhai", fixture.element.directory.join("link.rhai")).unwrap();
-    let archives: [(&str, &[(&str, Kind, &str)]); 6] = [
+    let archives: [Hostile; 6] = [
         ("good.tar", &[("top/file", Kind::Regular, "")]),
         ("link.tar", &[("out", Kind::Symlink, "../b"), ("out/file", Kind::Regular, "")]),
         ("dots.tar", &[("a/../../x", Kind::Regular, "")]),
