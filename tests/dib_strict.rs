@@ -62,7 +62,9 @@ fn by_kiln(sandbox: &Sandbox, file: &Path, size: u64, wishes: &[Wish], dib_stric
     let tree = sandbox.path().join("tree");
     fs::create_dir_all(&tree).unwrap();
     let utf8 = |path: &Path| Utf8Path::from_path(path).unwrap().to_owned();
-    direct::write(&layout, "image0", &utf8(&tree), &utf8(file), None, &Events::none()).unwrap();
+    let (tree, secrets, events) = (utf8(&tree), Default::default(), Events::none());
+    let content = direct::Content { tree: &tree, time: None, secrets: &secrets, events: &events };
+    direct::write(&layout, "image0", &utf8(file), &content).unwrap();
     layout
 }
 

@@ -55,12 +55,12 @@ pub(super) fn configure(
     events: &Events,
 ) -> Result<BootFiles, BootError> {
     let (boot, above) = platform::boot_filesystem(layout)?;
-    let disk = layout.disk(&boot.disk).ok_or(BootError::NoRoot)?;
+    let disk = layout.disk_of(&boot.device).ok_or(BootError::NoRoot)?;
     let platforms = platform::choose(layout, disk, arch, |platform| {
         files::is_file(&chroot.root().join(format!("{MODULES}/{}/kernel.img", platform.name()).trim_start_matches('/')))
     })?;
     let names = names(chroot.root())?;
-    let folder = names.folder.replacen("/boot", above, 1);
+    let folder = names.folder.replacen("/boot", &above, 1);
     let grub = Grub { chroot, layout, names, boot, folder, disk, work, events };
     grub.common_files()?;
     let mut made = BootFiles::default();
@@ -140,16 +140,19 @@ impl Grub<'_> {
         Ok(())
     }
 
-    /// A core image for a BIOS. It finds GRUB's folder by the partition's number on the disk it was started from.
+    /// A core image for a BIOS. It finds GRUB's folder by the partition's number on the disk it was started from, or by the
+    /// identifiers of its logical volume.
     fn bios(&self) -> Result<BiosFiles, BootError> {
         let platform = Platform::Bios;
-        let partition = platform::grub_partition(self.layout, self.boot).ok_or_else(|| BootError::NoPlace {
+        let partition = || platform::grub_partition(self.layout, self.boot).map(|partition| format!(",{partition}"));
+        let volume = platform::grub_volume(self.layout, &self.boot.device);
+        let device = volume.or_else(partition).ok_or_else(|| BootError::NoPlace {
             disk: self.disk.name.clone(),
             arch: platform.name().to_owned(),
-            reason: "the file system of /boot is not on a partition of its own",
+            reason: "the file system of /boot is not on a partition or volume of its own",
         })?;
         let core = format!("{}/{}/core.img", self.names.folder, platform.name());
-        let prefix = format!("(,{partition}){}", self.folder);
+        let prefix = format!("({device}){}", self.folder);
         let modules = ["biosdisk", "part_msdos", "part_gpt", "lvm", platform::filesystem_module(&self.boot.kind)];
         self.make_image(platform, &prefix, None, &core, &modules)?;
         let boot = format!("{}/{}/boot.img", self.names.folder, platform.name());

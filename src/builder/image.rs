@@ -3,10 +3,13 @@
 //! In: a tree and what the boot loader made. Out: artifacts. The raw image is made only when an output or a hook needs one, and
 //! straight in its output's place when `raw` is asked for.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::child::Site;
 use super::error::BuildError;
+use super::outside::read_secret;
 use crate::boot::{self, BootFiles};
 use crate::disk;
 use crate::disk::layout::Layout;
@@ -53,7 +56,10 @@ impl Image<'_> {
         let size = self.size(tree)?;
         let layout = disk::solve::solve(&self.plan.disk.config, parameters, size, &self.plan.seed)?;
         let disk = layout.disks.first().map(|disk| disk.name.clone()).unwrap_or_default();
-        disk::direct::write(&layout, &disk, tree, &file, self.plan.source_date_epoch, self.events)?;
+        let secrets = self.secrets(&layout)?;
+        let (time, events) = (self.plan.source_date_epoch, self.events);
+        let content = disk::direct::Content { tree, time, secrets: &secrets, events };
+        disk::direct::write(&layout, &disk, &file, &content)?;
         Ok(Raw { file, layout, disk, size })
     }
 
@@ -69,6 +75,16 @@ impl Image<'_> {
     pub fn size_asked_for(&self) -> Option<u64> {
         let parameters = &self.plan.disk.parameters;
         parameters.image_size.map(|_| disk::image_size::image_size(parameters, 0))
+    }
+
+    /// The secrets that open the containers of `layout`.
+    fn secrets(&self, layout: &Layout) -> Result<BTreeMap<String, Vec<u8>>, BuildError> {
+        let wanted = layout.luks.iter().filter_map(|container| self.site.secrets.get_key_value(&container.secret));
+        let read = |(name, file): (&String, &Utf8PathBuf)| {
+            let text = read_secret(file).map_err(BuildError::system(format!("read the secret `{name}`")))?;
+            Ok((name.clone(), text.into_bytes()))
+        };
+        wanted.map(read).collect()
     }
 
     /// Puts the boot loader's code into a raw image.

@@ -37,6 +37,10 @@ pub fn plan(mut request: Request, store: Utf8PathBuf, colour: bool) -> Result<Pr
     if conditions::are_asked(&elements) {
         settings.seen_by_conditions = conditions::variables(&request, &elements, &settings, &store)?;
     }
+    let block_device = match block_device {
+        None => super::disk_functions::described(&request, &elements, &settings, colour)?,
+        given => given,
+    };
     let plan = plan::assemble(&request, &elements, &settings, block_device).map_err(|error| error.to_string())?;
     Ok(Prepared { plan, store })
 }

@@ -165,6 +165,11 @@ impl ImageArgs {
         Ok(options)
     }
 
+    /// Nothing is to be fetched.
+    pub fn offline(&self) -> bool {
+        self.offline || variables::var("DIB_OFFLINE").is_some_and(|value| !value.is_empty())
+    }
+
     /// The store these words and the environment name.
     pub fn store(&self) -> Result<Utf8PathBuf, String> {
         meaning::store(self.store.as_deref(), &variables::environment())

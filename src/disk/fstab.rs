@@ -3,17 +3,43 @@
 //! In: a solved layout. Out: the file's text, line for line as DIB writes it: `LABEL=`, mount point, type, options, dump
 //! frequency, check order, in the order of mounting. Not here: writing it into the tree.
 
-use super::layout::Layout;
+use super::layout::{FileSystem, Layout, Mounted, Partition, Table};
 
 /// The lines of the file systems that have an entry.
 pub fn text(layout: &Layout) -> String {
-    let line = |filesystem: &super::layout::FileSystem| {
-        let (entry, point) = (filesystem.fstab.as_ref()?, filesystem.mount_point.as_deref()?);
-        let (label, point) = (escaped(&filesystem.label), escaped(point));
-        let (kind, options, dump, pass) = (&filesystem.kind, &entry.options, entry.dump_freq, entry.fsck_passno);
-        Some(format!("LABEL={label} {point} {kind} {options} {dump} {pass}\n"))
+    let line = |mounted: &Mounted<'_>| {
+        let (filesystem, entry) = (mounted.filesystem, mounted.fstab?);
+        let (source, point, kind) = (source(layout, filesystem), escaped(mounted.point), &filesystem.kind);
+        let options = match mounted.subvolume {
+            Some(subvolume) => format!("{},subvol={}", entry.options, escaped(&subvolume.name)),
+            None => entry.options.clone(),
+        };
+        Some(format!("{source} {point} {kind} {options} {} {}\n", entry.dump_freq, entry.fsck_passno))
     };
-    layout.filesystems.iter().filter_map(line).collect()
+    layout.mounts().iter().filter_map(line).collect()
+}
+
+/// What fstab's first field says. A verified file system is its opened device: the label would find the unverified one.
+/// Squashfs has neither label nor identifier, so it is its partition or volume.
+pub fn source(layout: &Layout, filesystem: &FileSystem) -> String {
+    if let Some(verity) = layout.verity_of(&filesystem.device) {
+        return format!("/dev/mapper/{}", verity.name);
+    }
+    let label = || format!("LABEL={}", escaped(&filesystem.label));
+    if filesystem.kind != "squashfs" {
+        return label();
+    }
+    if let Some(path) = layout.mapper_path(&filesystem.device) {
+        return path;
+    }
+    let table = layout.disk_of(&filesystem.device).and_then(|disk| disk.table);
+    match (table, layout.partition_of(&filesystem.device)) {
+        (Some(Table::Mbr { disk_id, .. }), Some(partition)) => {
+            format!("PARTUUID={disk_id:08x}-{:02x}", partition.number)
+        }
+        (_, Some(Partition { guid: Some(guid), .. })) => format!("PARTUUID={guid}"),
+        _ => label(),
+    }
 }
 
 /// fstab(5) writes white space in octal. DIB leaves it as it is, which no reader of the file understands.

@@ -39,7 +39,6 @@ pub fn assemble(
         collection::check(elements)?;
     }
     let system = system(elements, settings)?;
-    let packages = declared_packages(request, elements, settings, &system)?;
     let mut plan = Plan {
         version: VERSION,
         name: request.output.file_name().unwrap_or("image").to_owned(),
@@ -61,6 +60,7 @@ pub fn assemble(
     // A description that cannot be is found now, not after the packages.
     let layout = plan.provisional_layout()?;
     disk::direct::check(&layout)?;
+    let packages = declared_packages(request, elements, settings, &plan.system, &layout)?;
     plan.shell = shell.then(|| shell::plan(request, elements, settings, (&plan.disk.config, &layout), &plan.variables));
     let native = !plan.system.package_manager.is_empty();
     let bootstrap = native.then(|| bootstrap(request, elements, settings, &plan.system, &packages));
@@ -86,6 +86,7 @@ fn declared_packages(
     elements: &[Element],
     settings: &Settings,
     system: &System,
+    layout: &disk::layout::Layout,
 ) -> Result<BTreeMap<Phase, PhasePackages>, PlanError> {
     let installer = elements.iter().find(|element| element.name == "package-installs");
     let has_hooks = installer.is_some_and(|element| element.hooks.iter().any(is_shell));
@@ -94,6 +95,7 @@ fn declared_packages(
     }
     let mut variables = settings.variables.clone();
     variables.extend(settings.seen_by_conditions.clone());
+    variables.extend(disk_variables(layout));
     let facts = PackageFacts {
         distribution: system.distribution.clone(),
         family: system.family.clone(),
@@ -102,6 +104,18 @@ fn declared_packages(
         variables,
     };
     Ok(packages::resolve(elements, &facts)?)
+}
+
+/// What `package-installs` may ask about the disk, so that the image gets the packages that start from it: `True` or `False`.
+fn disk_variables(layout: &disk::layout::Layout) -> [(String, String); 4] {
+    let has = |kind: &str| layout.filesystems.iter().any(|filesystem| filesystem.kind == kind);
+    [
+        ("BTRFS", has("btrfs")),
+        ("LUKS", !layout.luks.is_empty()),
+        ("LVM", !layout.volume_groups.is_empty()),
+        ("XFS", has("xfs")),
+    ]
+    .map(|(name, has)| (format!("KILN_DISK_{name}"), if has { "True" } else { "False" }.to_owned()))
 }
 
 fn is_shell(hook: &Hook) -> bool {

@@ -115,14 +115,14 @@ pub(super) fn plan(
     let label = |point: &str| layout.at(point).map(|filesystem| filesystem.label.clone()).unwrap_or_default();
     let kind = layout.at("/").map(|filesystem| filesystem.kind.clone()).unwrap_or_default();
     // In the order of the description, as `getval mount-points` has it.
-    let points = config.mounts.iter().map(|mount| mount.mount_point.as_str());
+    let points: Vec<_> = config.mounts.iter().map(|mount| mount.mount_point.as_str()).collect();
     let mut set = |name: &str, value: String| {
         environment.insert(name.to_owned(), value);
     };
     set("DIB_ROOT_LABEL", label("/"));
     set("DIB_ROOT_FSTYPE", kind);
     set("DIB_BOOT_LABEL", label("/boot"));
-    set("DIB_MOUNTPOINTS", points.collect::<Vec<_>>().join("|"));
+    set("DIB_MOUNTPOINTS", points.join("|"));
     let entries = expansion::entries(elements);
     set("IMAGE_ELEMENT", expansion::names(&entries));
     set("IMAGE_ELEMENT_YAML", expansion::yaml(&entries));

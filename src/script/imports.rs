@@ -15,6 +15,7 @@ use crate::plan::PlannedElement;
 
 /// The Rhai half of the standard library: name, text.
 pub const LIBRARY: &[(&str, &str)] = &[
+    ("consoles", include_str!("../../stdlib/consoles.rhai")),
     ("files", include_str!("../../stdlib/files.rhai")),
     ("packages", include_str!("../../stdlib/packages.rhai")),
     ("services", include_str!("../../stdlib/services.rhai")),

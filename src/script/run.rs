@@ -13,13 +13,14 @@ use rhai::{AST, CallFnOptions, Dynamic, Engine, Scope};
 use super::effect::Effect;
 use super::engine;
 use super::error;
-use super::image::{Image, Test};
+use super::image::{Declared, Image, Test};
 use super::imports::Imports;
 use super::nearest::nearest;
 use super::source::{self, Sources};
 use crate::diagnostic::Diagnostic;
 use crate::event::Events;
 use crate::plan::PlannedElement;
+use crate::target::fake::FakeTarget;
 use crate::target::{Facts, Target};
 
 /// Native stack of a script's thread; 64 call levels need up to 3 MiB without optimisation.
@@ -46,6 +47,17 @@ pub fn run(call: &Call, target: Arc<dyn Target>, events: &Events) -> Result<Vec<
     let script = Script::new(&call.element, &call.file, call.facts.clone(), target, events, None)?;
     script.call(&call.function)?;
     Ok(script.image.effects())
+}
+
+/// Calls the function for what it says of the disk alone: on an image in memory, whose changes nobody sees.
+///
+/// # Errors
+/// As [`run`].
+pub fn declared(call: &Call, events: &Events) -> Result<(Vec<Declared>, Sources), Diagnostic> {
+    let target = Arc::new(FakeTarget::new());
+    let script = Script::new(&call.element, &call.file, call.facts.clone(), target, events, None)?;
+    script.call(&call.function)?;
+    Ok((script.image.declared(), script.sources))
 }
 
 /// A loaded file with its engine and image: good for one call.
@@ -115,6 +127,7 @@ impl Script {
                 });
             }
         };
+        self.image.calling(function);
         let ended = on_own_thread(|| {
             // The file's own declarations run with each call: without them a function would see no imports.
             let options = CallFnOptions::new().eval_ast(true).with_tag(self.image.clone());

@@ -4,18 +4,26 @@
 //! run on it. Not here: who may call; what a real command would have done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::outside::Outside;
+use super::pretended::Pretended;
 use super::{Attributes, FileKind, Packages, Run, RunOutput, Stat, Target, TargetError, owner, resolve};
 
 /// Version that a canned package has when none is given.
 const VERSION: &str = "1.0";
+/// Bytes that one file of an image in memory may have.
+const MEMORY: u64 = 64 << 20;
 
 /// A small root tree, a package database and commands, all pretended. Cheap to clone; clones share their state.
 #[derive(Clone, Default)]
-pub struct FakeTarget(Arc<Mutex<State>>);
+pub struct FakeTarget {
+    state: Arc<Mutex<State>>,
+    outside: Arc<Pretended>,
+}
 
 /// One thing that was done to a [`FakeTarget`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +93,13 @@ impl FakeTarget {
         self.state().commands.push((argv, output));
     }
 
+    /// Arranges what can be brought from outside.
+    pub fn arrange(&self) -> &Pretended {
+        &self.outside
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn record(&self, verb: &'static str, args: Vec<String>) {
@@ -218,6 +231,17 @@ impl Target for FakeTarget {
         self.apply(&at, &attributes)
     }
 
+    fn write_stream(&self, path: &Utf8Path, from: &mut dyn Read, attributes: Attributes) -> Result<(), TargetError> {
+        let mut content = Vec::new();
+        let read = from.take(MEMORY + 1).read_to_end(&mut content);
+        read.map_err(|error| TargetError::io("write", path, &error))?;
+        if content.len() as u64 > MEMORY {
+            let text = format!("cannot write `{path}` in the image in memory: it is larger than {} MiB", MEMORY >> 20);
+            return Err(TargetError::new("io.too-large", text));
+        }
+        self.write(path, &content, attributes)
+    }
+
     fn make_dir(&self, path: &Utf8Path, attributes: Attributes) -> Result<(), TargetError> {
         self.record("make_dir", vec![path.to_string()]);
         let at = self.parents(&self.resolve(path, true)?)?;
@@ -277,6 +301,14 @@ impl Target for FakeTarget {
 
     fn packages(&self) -> Arc<dyn Packages> {
         Arc::new(self.clone())
+    }
+
+    fn outside(&self) -> Arc<dyn Outside> {
+        self.outside.clone()
+    }
+
+    fn is_pretended(&self) -> bool {
+        true
     }
 
     /// Asks the nodes themselves: `stat` resolves its path, and would resolve the path of every part of it again.

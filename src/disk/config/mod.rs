@@ -4,19 +4,23 @@
 //! are unique, every base exists and fits. Pure. Not here: sizes and offsets (`solve`).
 
 mod check;
+mod encryption;
 mod error;
 mod flatten;
 mod gpt_type;
 mod label;
-mod node;
+mod nodes;
+mod read;
+mod volume;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use super::layout::{FstabEntry, PartitionKind};
-use super::size::Size;
+use super::layout::{FstabEntry, Subvolume};
+pub use encryption::{Luks, Verity};
 pub use error::ConfigError;
 pub use label::{LabelError, check as check_label};
+pub use nodes::{Fstab, LocalLoop, Mkfs, Mount, Partition, PartitionSize, Partitioning, TableKind};
+pub use volume::{LogicalVolume, Lvm, PhysicalVolume, VolumeGroup, VolumeKind, VolumeSize};
 
 /// The node whose type, label and options the request may give: DIB knows it by this name.
 pub const ROOT: &str = "mkfs_root";
@@ -41,6 +45,15 @@ pub struct Config {
     pub loops: Vec<LocalLoop>,
     /// The partition tables.
     pub tables: Vec<Partitioning>,
+    /// The containers.
+    #[serde(default)]
+    pub luks: Vec<Luks>,
+    /// The nodes of LVM.
+    #[serde(default)]
+    pub lvm: Vec<Lvm>,
+    /// What is verified.
+    #[serde(default)]
+    pub verity: Vec<Verity>,
     /// The file systems.
     pub filesystems: Vec<Mkfs>,
     /// Where they are mounted.
@@ -49,96 +62,6 @@ pub struct Config {
     pub fstab: Vec<Fstab>,
     /// What the user may want to mend, one line each: keys that mean nothing.
     pub warnings: Vec<String>,
-}
-
-/// A disk image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LocalLoop {
-    /// Its name; the primary disk is `image0`.
-    pub name: String,
-    /// Bytes; the request's size when absent.
-    pub size: Option<u64>,
-    /// Bytes per sector: 512 or 4096.
-    pub block_size: u32,
-}
-
-/// A partition table on a disk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Partitioning {
-    /// Its name.
-    pub name: String,
-    /// The disk.
-    pub base: String,
-    /// Which kind.
-    pub label: TableKind,
-    /// Bytes to which an MBR's partitions are aligned; a GPT's always are to 1 MiB.
-    pub align: u64,
-    /// The partitions in the order of their place on the disk.
-    pub partitions: Vec<Partition>,
-}
-
-/// Kinds of partition tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TableKind {
-    /// DOS.
-    Mbr,
-    /// GUID.
-    Gpt,
-}
-
-/// A partition.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Partition {
-    /// Its name, and its label in a GPT.
-    pub name: String,
-    /// Its size.
-    pub size: Size,
-    /// Its type.
-    pub kind: PartitionKind,
-    /// The active flag of an MBR.
-    pub boot: bool,
-    /// In an MBR: in the table itself rather than in the extended partition.
-    pub primary: bool,
-}
-
-/// A file system.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Mkfs {
-    /// Its name.
-    pub name: String,
-    /// The partition or the disk it is made on.
-    pub base: String,
-    /// `ext4`, `vfat`, …; the request's when absent, which only [`ROOT`] may leave to it.
-    pub kind: Option<String>,
-    /// Its label when the description gives one.
-    pub label: Option<String>,
-    /// Words for its mkfs when the description gives some.
-    pub options: Option<Vec<String>>,
-    /// Its identifier when the description gives one.
-    pub uuid: Option<Uuid>,
-}
-
-/// A mount point.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Mount {
-    /// Its name.
-    pub name: String,
-    /// The file system.
-    pub base: String,
-    /// An absolute path, or `none` for swap.
-    pub mount_point: String,
-}
-
-/// A line in /etc/fstab.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Fstab {
-    /// Its name.
-    pub name: String,
-    /// The mount.
-    pub base: String,
-    /// Its last three fields.
-    pub entry: FstabEntry,
 }
 
 /// Reads the description `text`; `origin` is what a user calls it.
@@ -151,7 +74,7 @@ pub fn parse(text: &str, origin: &str) -> Result<Config, ConfigError> {
         let nodes = flatten::flatten(&document)?;
         let mut config = Config::default();
         for node in &nodes {
-            node::add(&mut config, node)?;
+            read::add(&mut config, node)?;
         }
         check::check(&config, &nodes)?;
         Ok(config)
@@ -170,6 +93,7 @@ pub fn default_config() -> Config {
             label: None,
             options: None,
             uuid: None,
+            subvolumes: Vec::new(),
         }],
         mounts: vec![Mount { name: "mount_mkfs_root".into(), base: ROOT.into(), mount_point: "/".into() }],
         fstab: vec![Fstab {
@@ -187,17 +111,27 @@ impl Config {
         self.tables.iter().flat_map(|table| &table.partitions)
     }
 
+    /// The mount points in the order of the description: those of mount nodes, then those of subvolumes.
+    pub fn points(&self) -> impl Iterator<Item = &str> {
+        let subvolumes = self.filesystems.iter().flat_map(|filesystem| &filesystem.subvolumes);
+        let mounts = self.mounts.iter().map(|mount| mount.mount_point.as_str());
+        mounts.chain(subvolumes.filter_map(|subvolume| subvolume.mount_point.as_deref()))
+    }
+
     /// The mount points in the order in which they are mounted: bytewise, so parents come first and swap's `none` last.
     pub fn mount_points(&self) -> Vec<&str> {
-        let mut points: Vec<_> = self.mounts.iter().map(|mount| mount.mount_point.as_str()).collect();
+        let mut points: Vec<_> = self.points().collect();
         points.sort_unstable();
         points
     }
 
-    /// The file system mounted at `mount_point`.
+    /// The file system mounted at `mount_point`, itself or one of its subvolumes.
     pub fn filesystem_at(&self, mount_point: &str) -> Option<&Mkfs> {
-        let mount = self.mounts.iter().find(|mount| mount.mount_point == mount_point)?;
-        self.filesystems.iter().find(|filesystem| filesystem.name == mount.base)
+        self.filesystems.iter().find(|filesystem| {
+            let own = |mount: &Mount| mount.mount_point == mount_point && mount.base == filesystem.name;
+            let below = |subvolume: &Subvolume| subvolume.mount_point.as_deref() == Some(mount_point);
+            self.mounts.iter().any(own) || filesystem.subvolumes.iter().any(below)
+        })
     }
 
     /// Label of the file system of /boot: its node's name when it has none, nothing without /boot (DIB's `boot-label`).

@@ -1,4 +1,6 @@
 use super::*;
+use crate::disk::layout::PartitionKind;
+use crate::disk::size::Size;
 
 const EFI: &str = include_str!("../testdata/block-device-efi.yaml");
 
@@ -57,7 +59,7 @@ fn types_mean_their_spelling_quoted_or_not() {
 #[test]
 fn sizes_may_be_whole_numbers() {
     let config = parse(&with_partition("gpt", "size: 1048576"), "x").unwrap();
-    assert_eq!(config.tables[0].partitions[0].size, Size::Bytes(1 << 20));
+    assert_eq!(config.tables[0].partitions[0].size, PartitionSize::Exactly(Size::Bytes(1 << 20)));
 }
 
 #[test]
@@ -72,7 +74,7 @@ fn errors_name_the_node_and_the_place_and_what_is_valid() {
         (with_partition("bsd", "size: 1G"), vec!["neither `mbr` nor `gpt`"]),
         ("a: b".into(), vec!["a list of nodes"]),
         ("- loop: { name: a }".into(), vec!["`loop` is not a kind of node", "local_loop"]),
-        ("- lvm: { name: lvm }".into(), vec!["not in this version"]),
+        ("- lvm: { name: lvm }".into(), vec!["`pvs` is missing"]),
         ("- local_loop: { name: image0 }".into(), vec!["no file system is mounted at `/`"]),
         ("- mkfs: { type: ext4 }".into(), vec!["`name` is missing"]),
         (DEFAULT.replace("image0", "image0\n    block_size: 1024"), vec!["neither 512 nor 4096"]),

@@ -4,12 +4,9 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
 use super::ext_times::{self, Root};
-use super::{DiskError, Job};
-use crate::disk::image_size::usage_without;
-use crate::sandbox::command::{Command, CommandError};
+use super::{DiskError, Job, fit};
+use crate::sandbox::command::Command;
 use crate::sandbox::mount::seeing_only;
-
-const MIB: u64 = 1 << 20;
 
 /// Makes and fills the file system.
 pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
@@ -30,7 +27,10 @@ pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
             Err(error) => return Err(DiskError::io("hide the content of other file systems in", content)(error)),
         },
     };
-    ended.map_err(|source| explain(job, source))?;
+    ended.map_err(|source| match &content {
+        Some(content) => fit::explain(job, content, &others, source),
+        None => DiskError::Mkfs { node: job.filesystem.name.clone(), source },
+    })?;
     let root = match &content {
         None => None,
         Some(content) => {
@@ -38,7 +38,7 @@ pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
             Some(Root { mode: folder.mode(), uid: folder.uid(), gid: folder.gid() })
         }
     };
-    ext_times::normalise(file, job.filesystem.start, job.time, root)
+    ext_times::normalise(file, job.start, job.time, root)
         .map_err(DiskError::io("set the times of the ext file system in", job.image))
 }
 
@@ -46,7 +46,7 @@ fn arguments(job: &Job<'_>) -> Vec<String> {
     let filesystem = job.filesystem;
     let uuid = filesystem.uuid.to_string();
     let mut extended = vec![
-        format!("offset={}", filesystem.start),
+        format!("offset={}", job.start),
         format!("hash_seed={uuid}"),
         "root_owner=0:0".into(),
         "lazy_itable_init=1".into(),
@@ -66,9 +66,8 @@ fn arguments(job: &Job<'_>) -> Vec<String> {
     }
     let mut argv: Vec<String> = ["mke2fs", "-q", "-F", "-t", &filesystem.kind].map(str::to_owned).into();
     // mke2fs sees a file, and the kernel mounts no file system whose blocks are smaller than the disk's sectors.
-    let sector = job.layout.disk(&filesystem.disk).map_or(512, |disk| disk.sector_size);
-    if sector > 1024 && !options.iter().any(|word| word.starts_with("-b")) {
-        argv.extend(["-b".into(), sector.to_string()]);
+    if job.sector > 1024 && !options.iter().any(|word| word.starts_with("-b")) {
+        argv.extend(["-b".into(), job.sector.to_string()]);
     }
     argv.extend(options);
     argv.extend(["-L".into(), filesystem.label.clone(), "-U".into(), uuid, "-E".into(), extended.join(",")]);
@@ -77,31 +76,6 @@ fn arguments(job: &Job<'_>) -> Vec<String> {
     }
     argv.extend([job.image.to_string(), format!("{}K", filesystem.size / 1024)]);
     argv
-}
-
-/// Says how much is missing when the content was too large.
-fn explain(job: &Job<'_>, source: CommandError) -> DiskError {
-    let text = source.to_string();
-    let full = ["Could not allocate", "No space left", "No free", "too big for filesystem"]
-        .iter()
-        .any(|sign| text.contains(sign));
-    let filesystem = job.filesystem;
-    if let (true, Some(content)) = (full, job.content())
-        && let Ok(used) = usage_without(&content, &job.others())
-    {
-        let used = used * 1024;
-        // What DIB would have given it: a third of the result is for inodes, the journal and the user.
-        let needed = (used as f64 / 0.6) as u64 + 64 * MIB;
-        let missing = needed.saturating_sub(filesystem.size).max(64 * MIB).next_multiple_of(MIB);
-        return DiskError::DoesNotFit {
-            node: filesystem.name.clone(),
-            mount_point: filesystem.mount_point.clone().unwrap_or_default(),
-            used,
-            size: filesystem.size,
-            missing,
-        };
-    }
-    DiskError::Mkfs { node: filesystem.name.clone(), source }
 }
 
 fn is_empty(folder: &camino::Utf8Path) -> bool {

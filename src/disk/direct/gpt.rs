@@ -37,8 +37,8 @@ pub(super) fn write(disk: &Disk, guid: Uuid, file: &mut File, image: &Utf8Path) 
             part_guid: partition.guid.unwrap_or_default(),
             first_lba: partition.start / sector,
             last_lba: (partition.start + partition.size) / sector - 1,
-            flags: 0,
-            name: partition.name.clone(),
+            flags: partition.attributes,
+            name: partition.label.clone(),
         };
         (partition.number, entry)
     };

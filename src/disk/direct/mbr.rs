@@ -11,7 +11,6 @@ use camino::Utf8Path;
 
 use super::DiskError;
 use crate::disk::layout::{Disk, Partition, PartitionKind};
-use crate::disk::solve::EXTENDED;
 
 /// What firmware assumes of a disk that is larger than CHS can say. DIB counts with one head less.
 const HEADS: u32 = 255;
@@ -40,7 +39,7 @@ pub(super) fn write(
     put(&disk_id.to_le_bytes(), 440)?;
     put(&table, 446)?;
     put(&[0x55, 0xaa], 510)?;
-    let Some(extended) = disk.partitions.iter().find(|partition| partition.kind == PartitionKind::Mbr(EXTENDED)) else {
+    let Some(extended) = disk.partitions.iter().find(|partition| partition.is_extended()) else {
         return Ok(());
     };
     let logical: Vec<_> = disk.partitions.iter().filter(|partition| partition.number >= 5).collect();
@@ -116,7 +115,7 @@ fn dib_chs(lba: u32) -> [u8; 3] {
     } else {
         (lba / (heads * SECTORS), lba / SECTORS % heads, lba % SECTORS + 1)
     };
-    [head as u8, (sector | cylinder / 4) as u8, cylinder as u8]
+    [head as u8, (sector | (cylinder / 4)) as u8, cylinder as u8]
 }
 
 #[cfg(test)]

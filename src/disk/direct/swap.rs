@@ -3,10 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use camino::Utf8Path;
-
-use super::DiskError;
-use crate::disk::layout::FileSystem;
+use super::{DiskError, Job};
 
 /// The page of every architecture that kiln builds for.
 const PAGE: u64 = 4096;
@@ -14,7 +11,8 @@ const PAGE: u64 = 4096;
 const PAGES: u64 = 10;
 
 /// Writes the header: version, last page, UUID and label at 1024, the magic at the end of the first page.
-pub(super) fn write(filesystem: &FileSystem, file: &File, image: &Utf8Path) -> Result<(), DiskError> {
+pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
+    let filesystem = job.filesystem;
     let pages = filesystem.size / PAGE;
     if pages < PAGES {
         let why = format!("swap needs at least {} KiB", PAGES * PAGE / 1024);
@@ -29,5 +27,5 @@ pub(super) fn write(filesystem: &FileSystem, file: &File, image: &Utf8Path) -> R
     let length = label.len().min(16);
     page[1052..1052 + length].copy_from_slice(&label[..length]);
     page[PAGE as usize - 10..].copy_from_slice(b"SWAPSPACE2");
-    file.write_all_at(&page, filesystem.start).map_err(DiskError::io("write swap to", image))
+    file.write_all_at(&page, job.start).map_err(DiskError::io("write swap to", job.image))
 }

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{DiskError, write};
+use super::{Content, DiskError, write};
 use crate::disk::layout::Layout;
 use crate::disk::{config, solve};
 use crate::event::Events;
@@ -12,6 +13,15 @@ const MBR: &str = include_str!("../testdata/block-device-mbr.yaml");
 const GPT: &str = include_str!("../testdata/block-device-gpt.yaml");
 const EFI: &str = include_str!("../testdata/block-device-efi.yaml");
 const TIME: i64 = 1_700_000_000;
+
+mod kinds;
+mod volumes;
+
+/// The tree as what images are filled from.
+fn content<'a>(tree: &'a Utf8Path, secrets: &'a BTreeMap<String, Vec<u8>>) -> Content<'a> {
+    static SILENT: std::sync::LazyLock<Events> = std::sync::LazyLock::new(Events::none);
+    Content { tree, time: Some(TIME), secrets, events: &SILENT }
+}
 
 /// A tree, and room for images.
 struct Fixture {
@@ -42,11 +52,16 @@ impl Fixture {
         self.path("tree")
     }
 
+    fn layout(&self, yaml: &str) -> Layout {
+        let config = config::parse(yaml, "test").unwrap();
+        solve::solve(&config, &solve::tests::parameters(), 1 << 30, "seed").unwrap()
+    }
+
     fn write(&self, yaml: &str, size: u64, name: &str) -> Result<(Layout, Utf8PathBuf), DiskError> {
         let config = config::parse(yaml, "test").unwrap();
         let layout = solve::solve(&config, &solve::tests::parameters(), size, "seed").unwrap();
         let image = self.path(name);
-        write(&layout, "image0", &self.tree(), &image, Some(TIME), &Events::none()).map(|()| (layout, image))
+        write(&layout, "image0", &image, &content(&self.tree(), &BTreeMap::new())).map(|_| (layout, image))
     }
 }
 
@@ -58,7 +73,7 @@ fn run(words: &[&str]) -> String {
 }
 
 fn debugfs(image: &Utf8Path, layout: &Layout, point: &str, request: &str) -> String {
-    let start = layout.at(point).unwrap().start;
+    let start = layout.region(&layout.at(point).unwrap().device).unwrap().start;
     run(&["debugfs", "-R", request, &format!("{image}?offset={start}")])
 }
 
@@ -68,7 +83,7 @@ fn check_ext_at(image: &Utf8Path, start: u64) {
 
 fn check_ext(image: &Utf8Path, layout: &Layout) {
     for filesystem in layout.filesystems.iter().filter(|filesystem| filesystem.kind.starts_with("ext")) {
-        check_ext_at(image, filesystem.start);
+        check_ext_at(image, layout.region(&filesystem.device).unwrap().start);
     }
 }
 
@@ -126,7 +141,7 @@ fn the_esp_is_filled_from_its_folder_which_is_empty_on_the_root() {
     let listing = debugfs(&image, &layout, "/", "ls -p /boot/efi");
     assert!(!listing.contains("EFI"), "{listing}");
     assert!(debugfs(&image, &layout, "/", "stat /boot/efi").contains("Mode:  0755"));
-    let esp = layout.at("/boot/efi").unwrap();
+    let esp = layout.region(&layout.at("/boot/efi").unwrap().device).unwrap();
     let (part, whole) = (fixture.path("esp"), std::fs::read(&image).unwrap());
     std::fs::write(&part, &whole[esp.start as usize..(esp.start + esp.size) as usize]).unwrap();
     let report = run(&["fsck.vfat", "-n", "-v", part.as_str()]);
@@ -177,7 +192,7 @@ fn a_file_system_has_the_mode_and_owner_of_its_folder() {
     let config = config::parse(yaml, "test").unwrap();
     let layout = solve::solve(&config, &solve::tests::parameters(), 0, "seed").unwrap();
     let image = fixture.path("home.raw");
-    write(&layout, "image1", &fixture.tree(), &image, None, &Events::none()).unwrap();
+    write(&layout, "image1", &image, &content(&fixture.tree(), &BTreeMap::new())).unwrap();
     check_ext_at(&image, 0);
     assert!(debugfs(&image, &layout, "/home", "stat <2>").contains("Mode:  01777"));
 }
@@ -228,7 +243,7 @@ fn logical_partitions_and_swap_are_seen_by_the_tools() {
     assert!(dump.contains("logical.raw5 : start=") && dump.contains("logical.raw6 : start="), "{dump}");
     check_ext(&image, &layout);
     let swap = layout.filesystems.iter().find(|filesystem| filesystem.kind == "swap").unwrap();
-    let offset = swap.start.to_string();
+    let offset = layout.region(&swap.device).unwrap().start.to_string();
     let probe = run(&["blkid", "-p", "-O", &offset, "-S", &swap.size.to_string(), image.as_str()]);
     assert!(probe.contains("TYPE=\"swap\"") && probe.contains("LABEL=\"mkfs_swap\""), "{probe}");
     assert!(probe.contains(&swap.uuid.to_string()), "{probe}");

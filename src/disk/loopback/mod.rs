@@ -12,8 +12,8 @@ mod stage;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::direct::{self, DiskError};
-use super::layout::{FileSystem, Layout, Partition, PartitionKind};
-use super::solve::EXTENDED;
+use super::driver;
+use super::layout::{self, Device, FileSystem, Layout};
 use crate::event::Events;
 use crate::sandbox::loop_device::LoopDevice;
 use crate::sandbox::mounted::{self, Mounted};
@@ -59,8 +59,7 @@ pub fn attach(layout: &Layout, images: &[(String, Utf8PathBuf)]) -> Result<Attac
         let failed = || DiskError::io("attach as a loop device", image);
         let mut device = LoopDevice::attach(image, disk.sector_size).map_err(failed())?;
         let mut partitions = Vec::new();
-        let is_extended = |partition: &&Partition| partition.kind == PartitionKind::Mbr(EXTENDED);
-        for partition in disk.partitions.iter().filter(|partition| !is_extended(partition)) {
+        for partition in disk.partitions.iter().filter(|partition| !partition.is_extended()) {
             let node = device
                 .add_partition(partition.number, partition.start, partition.size)
                 .map_err(|source| DiskError::Partition { node: partition.name.clone(), disk: name.clone(), source })?;
@@ -102,9 +101,10 @@ impl Attached {
     /// When a mount point leads elsewhere, or the kernel refuses.
     pub fn mount(&mut self, tree: &Utf8Path, at: &Utf8Path) -> Result<(), DiskError> {
         self.at = at.to_owned();
-        for filesystem in self.layout.filesystems.clone() {
-            let Some(point) = direct::path(&filesystem) else { continue };
-            let Some(device) = self.device_of(&filesystem) else { continue };
+        let layout = self.layout.clone();
+        for layout::Mounted { point, filesystem, subvolume, .. } in layout.mounts() {
+            let filesystem = filesystem.clone();
+            let Some(device) = self.device_of(&filesystem).filter(|_| point.starts_with('/')) else { continue };
             direct::make_mount_point(at, point)?;
             let folder = direct::inside(at, point);
             let staged = machine::is_staged(&filesystem.kind);
@@ -114,12 +114,12 @@ impl Attached {
                 stage::copy(&direct::inside(tree, point), &folder)?;
                 memory
             } else {
-                let (driver, options) = machine::driver(&filesystem.kind);
-                Mounted::device(&device, &driver, options, &folder).map_err(|source| DiskError::Mount {
-                    node: filesystem.name.clone(),
-                    device,
-                    source,
-                })?
+                let (driver, options) = driver::mount_by(&filesystem.kind);
+                let mounted = match subvolume {
+                    Some(subvolume) => Mounted::subvolume(&device, &driver, &subvolume.name, &folder),
+                    None => Mounted::device(&device, &driver, options, &folder),
+                };
+                mounted.map_err(|source| DiskError::Mount { node: filesystem.name.clone(), device, source })?
             };
             self.mounts.push(Mount { filesystem, staged, mounted });
         }
@@ -160,9 +160,9 @@ impl Attached {
 
     /// Writes a FAT file system again from its folder.
     fn write_staged(&self, filesystem: &FileSystem, time: Option<i64>, events: &Events) -> Result<(), DiskError> {
-        let Some(disk) = self.disks.iter().find(|disk| disk.name == filesystem.disk) else { return Ok(()) };
+        let Some((disk, number)) = self.place_of(filesystem) else { return Ok(()) };
         // What a hook wrote to the device must not follow what is written to the file now.
-        let partition = disk.partitions.iter().find(|(number, ..)| Some(*number) == filesystem.partition);
+        let partition = disk.partitions.iter().find(|(known, ..)| Some(*known) == number);
         for node in partition.map(|(_, _, node)| node.as_path()).into_iter().chain([disk.device.node()]) {
             LoopDevice::flush(node).map_err(DiskError::io("write what was written to", node))?;
         }
@@ -170,9 +170,19 @@ impl Attached {
     }
 
     fn device_of(&self, filesystem: &FileSystem) -> Option<Utf8PathBuf> {
-        let disk = self.disks.iter().find(|disk| disk.name == filesystem.disk)?;
-        let Some(number) = filesystem.partition else { return Some(disk.device.node().to_owned()) };
+        let (disk, number) = self.place_of(filesystem)?;
+        let Some(number) = number else { return Some(disk.device.node().to_owned()) };
         disk.partitions.iter().find(|(known, ..)| *known == number).map(|(_, _, node)| node.clone())
+    }
+
+    /// The attached disk of a file system, and the number of its partition when it does not fill the disk.
+    fn place_of(&self, filesystem: &FileSystem) -> Option<(&Disk, Option<u32>)> {
+        let (name, number) = match &filesystem.device {
+            Device::Disk { disk } => (disk, None),
+            Device::Partition { disk, number } => (disk, Some(*number)),
+            Device::Volume { .. } | Device::Luks { .. } => return None,
+        };
+        self.disks.iter().find(|disk| disk.name == *name).map(|disk| (disk, number))
     }
 }
 

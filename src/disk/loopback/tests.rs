@@ -61,7 +61,9 @@ impl Fixture {
         let layout = self.layout(yaml);
         let write = |disk: &crate::disk::layout::Disk| {
             let image = self.path(&format!("{}.raw", disk.name));
-            direct::write(&layout, &disk.name, &self.path("tree"), &image, Some(TIME), &Events::none()).unwrap();
+            let (tree, secrets, events) = (self.path("tree"), std::collections::BTreeMap::new(), Events::none());
+            let content = direct::Content { tree: &tree, time: Some(TIME), secrets: &secrets, events: &events };
+            direct::write(&layout, &disk.name, &image, &content).unwrap();
             (disk.name.clone(), image)
         };
         let images: Vec<_> = layout.disks.iter().map(write).collect();
@@ -84,9 +86,9 @@ impl Fixture {
 
     /// The bytes of the file system at `point` of the image of `image0`, as a file.
     fn part(&self, layout: &Layout, point: &str) -> Utf8PathBuf {
-        let filesystem = layout.at(point).unwrap();
+        let region = layout.region(&layout.at(point).unwrap().device).unwrap();
         let (image, part) = (fs::read(self.path("image0.raw")).unwrap(), self.path("part"));
-        fs::write(&part, &image[filesystem.start as usize..(filesystem.start + filesystem.size) as usize]).unwrap();
+        fs::write(&part, &image[region.start as usize..(region.start + region.size) as usize]).unwrap();
         part
     }
 }
@@ -199,10 +201,11 @@ fn disks_with_logical_partitions_swap_and_large_sectors_are_attached_whole() {
         attached.finish(Some(TIME), &Events::none()).unwrap();
         fixture.assert_clean();
         for filesystem in layout.filesystems.iter().filter(|filesystem| filesystem.kind.starts_with("ext")) {
-            let image = fixture.path(&format!("{}.raw", filesystem.disk));
-            run(&["e2fsck", "-fn", &format!("{image}?offset={}", filesystem.start)]);
+            let region = layout.region(&filesystem.device).unwrap();
+            let image = fixture.path(&format!("{}.raw", region.disk));
+            run(&["e2fsck", "-fn", &format!("{image}?offset={}", region.start)]);
         }
-        let srv = layout.at("/srv").unwrap().start;
+        let srv = layout.region(&layout.at("/srv").unwrap().device).unwrap().start;
         let image = format!("{}?offset={srv}", fixture.path("data.raw"));
         assert!(run(&["debugfs", "-R", "cat /file", &image]).contains("on the second disk"));
     });

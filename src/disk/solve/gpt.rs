@@ -5,6 +5,7 @@
 
 use super::error::LayoutError;
 use super::identity::Identity;
+use super::share;
 use crate::disk::config::Partitioning;
 use crate::disk::layout::{Disk, Partition, Table};
 
@@ -18,10 +19,11 @@ pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) 
     if table.partitions.len() > ENTRIES {
         return Err(LayoutError::TooManyEntries { disk: disk.name.clone(), count: table.partitions.len() });
     }
-    disk.table = Some(Table::Gpt { guid: identity.uuid("disk", &disk.name) });
+    disk.table = Some(Table::Gpt { guid: table.guid.unwrap_or_else(|| identity.uuid("disk", &disk.name)) });
     let (mut free, mut start) = (disk.size.saturating_sub(KEPT), MIB);
-    for (number, partition) in (1..).zip(&table.partitions) {
-        let wanted = partition.size.of(free);
+    let sizes = share::sizes(&table.partitions, free, MIB);
+    for ((number, partition), size) in (1..).zip(&table.partitions).zip(sizes) {
+        let wanted = size.of(free);
         if wanted > free {
             let (partition, name) = (partition.name.clone(), disk.name.clone());
             return Err(LayoutError::TooSmall { partition, disk: name, needed: wanted, free, size: disk.size });
@@ -31,16 +33,25 @@ pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) 
             let (partition, name) = (partition.name.clone(), disk.name.clone());
             return Err(LayoutError::Empty { partition, disk: name, size: wanted, unit: "MiB" });
         }
+        let derived = || identity.uuid("partition", &format!("{}/{}", disk.name, partition.name));
+        let guid = partition.guid.unwrap_or_else(derived);
         disk.partitions.push(Partition {
             number,
             name: partition.name.clone(),
+            label: partition.label.clone().unwrap_or_else(|| partition.name.clone()),
             start,
             size,
             kind: partition.kind,
-            boot: false,
-            guid: Some(identity.uuid("partition", &format!("{}/{}", disk.name, partition.name))),
+            boot: partition.boot && partition.hybrid.is_some(),
+            guid: Some(guid),
+            attributes: partition.attributes,
+            hybrid: partition.hybrid,
         });
         start += size;
+        if partition.hybrid.is_some() && start / u64::from(disk.sector_size) > u64::from(u32::MAX) {
+            let (partition, disk) = (partition.name.clone(), disk.name.clone());
+            return Err(LayoutError::HybridTooFar { partition, disk });
+        }
         free -= wanted;
     }
     Ok(())

@@ -5,11 +5,9 @@
 
 use super::error::LayoutError;
 use super::identity::Identity;
+use super::share;
 use crate::disk::config::Partitioning;
-use crate::disk::layout::{Disk, Partition, PartitionKind, Table};
-
-/// Type of an extended partition with LBA addressing.
-pub(in crate::disk) const EXTENDED: u8 = 0x0f;
+use crate::disk::layout::{Disk, EXTENDED, Partition, PartitionKind, Table};
 
 pub(super) fn place(
     disk: &mut Disk,
@@ -26,27 +24,35 @@ pub(super) fn place(
     if disk.size / sector > u64::from(u32::MAX) {
         return Err(LayoutError::TooLargeForMbr { disk: disk.name.clone(), size: disk.size });
     }
-    disk.table = Some(Table::Mbr { disk_id: identity.disk_id(&disk.name), dib_strict });
+    let disk_id = table.disk_id.unwrap_or_else(|| identity.disk_id(&disk.name));
+    disk.table = Some(Table::Mbr { disk_id, dib_strict });
+    // One unit before the first partition, one before each logical one, and one at the end unless the last is logical.
+    let end = u64::from(table.partitions.last().is_some_and(|last| last.primary));
+    let kept = table.align.saturating_mul(1 + logical as u64 + end);
+    let sizes = share::sizes(&table.partitions, disk.size.saturating_sub(kept), table.align);
     let mut next = table.align;
     let mut numbers = 1..;
     let mut logical_numbers = 5..;
     let mut extended = false;
-    for partition in &table.partitions {
+    for (partition, size) in table.partitions.iter().zip(sizes) {
         if !partition.primary && !extended {
             extended = true;
             disk.partitions.push(Partition {
                 number: numbers.next().unwrap_or_default(),
                 name: format!("{}-extended", table.name),
+                label: String::new(),
                 start: next,
                 size: disk.size.saturating_sub(next),
                 kind: PartitionKind::Mbr(EXTENDED),
                 boot: false,
                 guid: None,
+                attributes: 0,
+                hybrid: None,
             });
         }
         // Before the EBR takes its unit: what DIB calls free, and why it keeps a unit at the end.
         let free = disk.size.saturating_sub(next + table.align);
-        let wanted = partition.size.of(free);
+        let wanted = size.of(free);
         let size = wanted / sector * sector;
         let start = if partition.primary { next } else { next + table.align };
         if wanted > free {
@@ -61,11 +67,14 @@ pub(super) fn place(
         disk.partitions.push(Partition {
             number: number.unwrap_or_default(),
             name: partition.name.clone(),
+            label: String::new(),
             start,
             size,
             kind: partition.kind,
             boot: partition.boot,
             guid: None,
+            attributes: 0,
+            hybrid: None,
         });
         next = (start + size).next_multiple_of(table.align);
     }

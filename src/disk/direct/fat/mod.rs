@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use super::{DiskError, Job};
 use crate::disk::image_size::usage_without;
-use crate::disk::layout::FileSystem;
+use crate::disk::layout::Region;
 
 const MIB: u64 = 1 << 20;
 
@@ -28,14 +28,14 @@ pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
     let filesystem = job.filesystem;
     let failed = || DiskError::io("write the FAT file system in", job.image);
     let format = || {
-        let end = filesystem.start + filesystem.size;
-        Ok(BufStream::new(StreamSlice::new(file.try_clone()?, filesystem.start, end)?))
+        let end = job.start + filesystem.size;
+        Ok(BufStream::new(StreamSlice::new(file.try_clone()?, job.start, end)?))
     };
     let options = options(job)?;
     let mut stream = format().map_err(failed())?;
     fatfs::format_volume(&mut stream, options).map_err(failed())?;
     drop(stream);
-    let mut volume = volume::Volume::open(file, filesystem.start).map_err(failed())?;
+    let mut volume = volume::Volume::open(file, job.start).map_err(failed())?;
     match fill::fill(job, &mut volume) {
         Ok(()) => volume.finish().map_err(failed()),
         Err(fill::FillError::Full) => Err(too_small(job)?),
@@ -44,14 +44,14 @@ pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
 }
 
 /// Takes away what is in its place.
-pub(super) fn empty(filesystem: &FileSystem, file: &File) -> io::Result<()> {
+pub(super) fn empty(region: &Region, file: &File) -> io::Result<()> {
     let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    match fallocate(file, hole, filesystem.start, filesystem.size) {
+    match fallocate(file, hole, region.start, region.size) {
         Ok(()) => Ok(()),
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
             let zeros = vec![0; MIB as usize];
-            let end = filesystem.start + filesystem.size;
-            for at in (filesystem.start..end).step_by(zeros.len()) {
+            let end = region.start + region.size;
+            for at in (region.start..end).step_by(zeros.len()) {
                 file.write_all_at(&zeros[..(end - at).min(MIB) as usize], at)?;
             }
             Ok(())
@@ -77,7 +77,7 @@ fn too_small(job: &Job<'_>) -> Result<DiskError, DiskError> {
 
 fn options(job: &Job<'_>) -> Result<FormatVolumeOptions, DiskError> {
     let filesystem = job.filesystem;
-    let sector = job.layout.disk(&filesystem.disk).map_or(512, |disk| disk.sector_size);
+    let sector = job.sector;
     let shape = |why: String| DiskError::Shape { node: filesystem.name.clone(), why };
     let sectors = u32::try_from(filesystem.size / u64::from(sector)).map_err(|_| shape("too large for FAT".into()))?;
     let mut label = [b' '; 11];
