@@ -161,7 +161,7 @@ fn block_devices_are_known_from_pre_finalise_on_and_the_size_changes_its_unit() 
         phases.push(phase);
         let (size, devices) = rest.split_once(' ').unwrap();
         let late = ["block-device", "pre-finalise", "finalise", "cleanup"].contains(&phase);
-        assert_eq!(size, if late { "4194304" } else { "0.25" }, "{line}");
+        assert_eq!(size, if late { "262144" } else { "0.25" }, "{line}");
         if ["pre-finalise", "finalise", "cleanup"].contains(&phase) {
             let (device, all) = devices.split_once(' ').unwrap();
             assert!(device.starts_with("/dev/loop"), "{line}");
@@ -293,7 +293,7 @@ fn options_about_the_disk_are_seen_in_it() {
     let (journal, _) = header(&["--image-extra-size", "200", "--mkfs-journal-size", "14"]);
     assert_eq!(journal - extra, 10 << 20);
     assert!(usual < extra + (200 << 20));
-    let (_, text) = header(&["--image-size=0.25", "--max-online-resize", "262144"]);
+    let (_, text) = header(&["--image-size=0.25", "--max-online-resize", "4194304"]);
     assert!(number(&text, "Reserved GDT blocks:") > 0.0, "{text}");
 }
 
