@@ -7,8 +7,6 @@
 pub mod apk;
 pub mod apt;
 pub mod dnf;
-#[cfg(test)]
-mod driven;
 mod driver;
 pub mod emerge;
 pub mod pacman;

@@ -6,6 +6,9 @@
 
 use std::fmt::Write as _;
 
+use pgp::composed::{Deserializable, SignedPublicKey};
+use pgp::types::KeyDetails;
+
 /// Package managers, as far as their repositories' files differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manager {
@@ -101,9 +104,16 @@ impl Manager {
         match self {
             // `gpgkey=` of the repository names it, but an image may check packages before it has one.
             Self::Dnf | Self::Zypper => vec![words(&["rpm", "--import", path])],
-            Self::Pacman => vec![words(&["pacman-key", "--add", path]), words(&["pacman-key", "--populate", name])],
+            // Imports the keyring and signs the keys that the list beside it names.
+            Self::Pacman => vec![words(&["pacman-key", "--populate", name])],
             Self::Apt | Self::Apk | Self::Emerge => Vec::new(),
         }
+    }
+
+    /// The file that says which keys of `key` are trusted, where the manager wants one: path and text.
+    pub fn trusted(self, name: &str, key: &[u8]) -> Option<(String, String)> {
+        let lines: String = fingerprints(key).iter().map(|fingerprint| format!("{fingerprint}:4:\n")).collect();
+        (self == Self::Pacman).then(|| (format!("/usr/share/pacman/keyrings/{name}-trusted"), lines))
     }
 
     /// The file that makes `repository` known. `key_path` is where its key is, when it has one.
@@ -150,6 +160,13 @@ impl Manager {
             }
         }
     }
+}
+
+/// The fingerprints of OpenPGP keys, armoured or binary, in upper-case hex.
+fn fingerprints(key: &[u8]) -> Vec<String> {
+    let Ok((found, _)) = SignedPublicKey::from_reader_many(key) else { return Vec::new() };
+    let hex = |key: SignedPublicKey| key.fingerprint().as_bytes().iter().map(|byte| format!("{byte:02X}")).collect();
+    found.filter_map(Result::ok).map(hex).collect()
 }
 
 /// The text of a shared file with `block` in it, once: what stands between the marks of `name` is replaced.

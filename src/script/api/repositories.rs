@@ -116,6 +116,12 @@ fn add_key(ctx: &NativeCallContext<'_>, image: &Image, name: &str, key: &[u8]) -
     let armoured = key.trim_ascii_start().starts_with(b"-----BEGIN");
     let path = manager.key_path(name, armoured);
     target.write(Utf8Path::new(&path), key, Attributes::default())?;
+    if let Some((path, text)) = manager.trusted(name, key) {
+        if text.is_empty() {
+            return Err(HostError::new("packages.key", format!("the signing key `{name}` holds no OpenPGP key")));
+        }
+        target.write(Utf8Path::new(&path), text.as_bytes(), Attributes::default())?;
+    }
     for argv in manager.trust(name, &path) {
         let line = argv.join(" ");
         let output = target.run(&Run { argv, ..Run::default() })?;

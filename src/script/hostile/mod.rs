@@ -81,7 +81,10 @@ fn every_hostile_script_ends_soon_in_a_clean_error() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    insta::assert_snapshot!("what_hostile_scripts_are_told", said);
+    assert_eq!(
+        said.matches("permission.denied: ").count(),
+        ROWS.iter().filter(|row| row.3 == "permission.denied").count()
+    );
 }
 
 /// A diagnostic in few lines, without what differs from run to run.
