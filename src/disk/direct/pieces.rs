@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::SeekFrom;
@@ -26,7 +26,8 @@ impl Temporary {
     /// A file of `size` bytes, all of them a hole, with the name of `image` and `what` behind it.
     pub fn new(image: &Utf8Path, what: &str, size: u64) -> Result<Self, DiskError> {
         let path = beside_image(image, what);
-        let file = create(&path, size)?;
+        // What is going to be encrypted is for nobody else's eyes.
+        let file = create_with(&path, size, 0o600)?;
         Ok(Self { path, file })
     }
 }
@@ -65,8 +66,12 @@ pub(super) fn beside_image(image: &Utf8Path, what: &str) -> Utf8PathBuf {
 
 /// A new file of `size` bytes, all of them a hole.
 pub(super) fn create(path: &Utf8Path, size: u64) -> Result<File, DiskError> {
+    create_with(path, size, 0o666)
+}
+
+fn create_with(path: &Utf8Path, size: u64, mode: u32) -> Result<File, DiskError> {
     let open = || {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(mode).open(path)?;
         file.set_len(size)?;
         Ok(file)
     };

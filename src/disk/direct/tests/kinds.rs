@@ -192,3 +192,10 @@ fn content_that_is_too_large_for_any_kind_says_by_how_much() {
     let error = write(&layout, "image0", &image, &content(&fixture.tree(), &BTreeMap::new())).unwrap_err().to_string();
     assert!(error.contains("the content of / does not fit") && error.contains("--image-size"), "{error}");
 }
+
+#[test]
+fn an_xfs_that_its_tool_would_not_make_is_refused_before_the_build() {
+    let error = super::super::check(&layout("xfs", "299MiB")).unwrap_err().to_string();
+    assert_eq!(error, "mkfs `mkfs_root`: it has 299 MiB, and mkfs.xfs makes none smaller than 300 MiB");
+    super::super::check(&layout("xfs", "300MiB")).unwrap();
+}
