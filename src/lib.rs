@@ -25,6 +25,7 @@
 //! - [`disk`], [`boot`], [`format`](mod@format): from a finished tree to artifacts.
 //! - [`store`]: what is kept between builds. [`sandbox`]: the kernel, and only here.
 //! - [`inspect`]: what is on a disk image, read without mounting it. [`registry`]: sends containers' images.
+//! - [`port`]: makes a Rhai draft of a shell element.
 //! - [`vm`]: starts a finished image in QEMU.
 //! - [`event`], [`diagnostic`]: what a builder says, and errors that point into a user's file. [`ui`]: the only room that prints.
 
@@ -42,6 +43,7 @@ pub mod inspect;
 pub mod lint;
 pub mod plan;
 pub mod plumbing;
+pub mod port;
 pub mod reference;
 pub mod registry;
 pub mod request;

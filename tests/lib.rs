@@ -24,6 +24,7 @@ mod layout;
 mod lint;
 mod mutations;
 mod plan;
+mod ported;
 mod ramdisk;
 mod refusals;
 mod rooms;

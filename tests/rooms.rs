@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "inspect",
             "lint",
             "plan",
+            "port",
             "reference",
             "registry",
             "sandbox",
@@ -35,6 +36,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("plan", &["disk", "element", "format"]),
     ("element", &["plan", "script"]),
+    // Drafts are read by the loader of elements before they are handed out.
+    ("port", &["element", "plan", "script"]),
     ("boot", &["disk", "plan", "sandbox"]),
     ("disk", &["plan", "sandbox"]),
     ("distro", &["sandbox", "store", "target"]),

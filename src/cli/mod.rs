@@ -24,6 +24,7 @@ mod meaning;
 mod new;
 mod packages;
 mod plan;
+mod port;
 mod prepare;
 mod push;
 mod repl;
@@ -76,6 +77,8 @@ enum Verb {
     Docs(docs::DocsArgs),
     /// Try verbs on an image in memory, with the permissions of an element
     Repl(repl::ReplArgs),
+    /// Make a Rhai draft of a shell element
+    Port(port::PortArgs),
     /// The other side of `build`; started by kiln itself
     #[command(hide = true)]
     Builder(builder::BuilderArgs),
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Verb::New(args) => new::run(&args),
         Verb::Docs(args) => docs::run(&args),
         Verb::Repl(args) => repl::run(&args),
+        Verb::Port(args) => port::run(&args),
         Verb::Builder(args) => builder::run(args),
         Verb::BlockDevice(args) => block_device::run(&args),
         Verb::Library(args) => library::run(&args),

@@ -29,6 +29,7 @@ pub const LIBRARY: &[(&str, &str)] = &[
     ("ssh", include_str!("../../stdlib/ssh.rhai")),
     ("sysprep", include_str!("../../stdlib/sysprep.rhai")),
     ("users", include_str!("../../stdlib/users.rhai")),
+    ("variables", include_str!("../../stdlib/variables.rhai")),
 ];
 
 /// The resolver of one run.
