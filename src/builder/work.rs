@@ -15,6 +15,7 @@ use super::error::BuildError;
 use super::ground::Ground;
 use super::hooks::Hooks;
 use super::image::Image;
+use super::inside;
 use super::stack::{Laid, Place, Reuse, Stack};
 use super::tidy;
 use crate::boot::{self, BootFiles};
@@ -216,7 +217,7 @@ impl<'a> Worker<'a> {
         let call = script::run::Call { element, file: file.to_owned(), function: function.to_owned(), facts };
         self.unchanged(&call.element)?;
         // On a tree that hooks made, packages are what the image's own tool makes of them.
-        let (packages, _inside): (Arc<dyn Packages>, _) = match self.hooks {
+        let (packages, inside): (Arc<dyn Packages>, _) = match self.hooks {
             Some(hooks) if self.plan.system.package_manager.is_empty() => {
                 let (tool, inside) = hooks.tool(step)?;
                 (Arc::new(tool), Some(inside))
@@ -225,6 +226,7 @@ impl<'a> Worker<'a> {
         };
         let tree = Tree::new(place.root, packages, self.events.clone())?;
         script::run::run(&call, Arc::new(tree), self.events).map_err(|failed| BuildError::Script(Box::new(failed)))?;
+        inside.map_or(Ok(()), inside::Image::leave)?;
         self.unchanged(&call.element)
     }
 

@@ -8,6 +8,7 @@ pub mod boot;
 mod build;
 mod builder;
 mod checks;
+mod debootstrap;
 pub mod dib;
 mod duration;
 mod library;
@@ -48,6 +49,9 @@ enum Verb {
     /// The other side of `build`; started by kiln itself
     #[command(hide = true)]
     Builder(builder::BuilderArgs),
+    /// What debootstrap makes; for hooks
+    #[command(hide = true)]
+    Debootstrap(debootstrap::DebootstrapArgs),
     /// What dib-block-device answers; for hooks
     #[command(hide = true)]
     BlockDevice(block_device::BlockDeviceArgs),
@@ -65,6 +69,7 @@ pub fn main() -> ExitCode {
         Verb::Boot(args) => boot::run(args),
         Verb::Test(args) => test::main(&args),
         Verb::Builder(args) => builder::run(args),
+        Verb::Debootstrap(args) => debootstrap::run(&args),
         Verb::BlockDevice(args) => block_device::run(&args),
         Verb::Library(args) => library::run(&args),
     }

@@ -15,6 +15,8 @@ use crate::event::Events;
 use crate::sandbox::command::CommandError;
 use crate::store::{Store, StoreError};
 use crate::target::Packages;
+pub use apt::debootstrap;
+pub use apt::initramfs::loan::Loan;
 
 /// What tree is wanted.
 #[derive(Clone, Debug, Default)]
@@ -191,6 +193,19 @@ pub fn packages(
         "apt" => Ok(Arc::new(apt::packages::AptGet::new(context, store, root, events)?)),
         name => Err(DistroError::Manager { name: name.to_owned() }),
     }
+}
+
+/// Helpers for commands that run in the tree at `root` and may install packages: nothing where no package manager's work can be
+/// made quicker.
+///
+/// # Errors
+/// When no folder for the helpers can be made.
+pub fn lend(root: &Utf8Path) -> Result<Option<Loan>, DistroError> {
+    if root.join("var/lib/dpkg").symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let failed = |source| DistroError::File { action: "lend helpers to", path: root.to_owned(), source };
+    Loan::begin(root).map(Some).map_err(failed)
 }
 
 /// Generates the initramfs of every kernel installed in `root`. Without a kernel, or without a generator, nothing happens.
