@@ -6,6 +6,7 @@
     reason = "a test stops at what it did not expect, and runs programs"
 )]
 
+mod against_dib;
 mod archive;
 mod audit;
 mod boots;

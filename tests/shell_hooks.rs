@@ -195,6 +195,27 @@ fn a_hook_that_mounts_the_hosts_folders_and_dies_harms_nobody() {
 }
 
 #[test]
+fn kilns_own_elements_are_on_the_path_of_hooks_only_where_one_of_them_is_used() {
+    let dump = "#!/bin/bash\necho \"$ELEMENTS_PATH\" > \"$TMP_MOUNT_PATH/etc/path\"\n";
+    for (words, folders) in [(&["a"][..], 1), (&["a", "sysprep"], 2)] {
+        let workshop = Workshop::new();
+        workshop.element("a", &[("extra-data.d/50-dump", dump)]);
+        workshop.build(words);
+        let path = workshop.read("etc/path");
+        assert_eq!(path.trim().split(':').count(), folders, "{path}");
+    }
+}
+
+#[test]
+fn the_build_folder_has_the_only_dot_of_the_trees_path_behind_which_elements_look_for_a_name() {
+    let workshop = Workshop::new();
+    let dump = "#!/bin/bash\ndirname \"${TMP_MOUNT_PATH##*.}\" > \"$TMP_MOUNT_PATH/etc/name\"\n";
+    workshop.element("a", &[("extra-data.d/50-dump", dump)]);
+    workshop.build(&["a"]);
+    assert_eq!(workshop.read("etc/name"), "kiln\n");
+}
+
+#[test]
 fn what_did_not_change_is_reused_and_what_comes_from_the_host_is_looked_at_again() {
     let workshop = Workshop::new();
     workshop.element(

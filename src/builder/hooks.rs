@@ -12,11 +12,11 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::BuildError;
+use super::inside::Image;
 use super::stack::{Place, Stack};
 use crate::hook::breakpoint::{self, Stop};
 use crate::hook::environment::{self, Environment};
 use crate::hook::limits::Limits;
-use crate::hook::run::Inside;
 use crate::hook::tool::Tool;
 use crate::hook::{self, HookError, printed, run, transcript};
 use crate::plan::{self, Phase, Plan, Step};
@@ -203,11 +203,14 @@ impl<'a> Hooks<'a> {
         let label = format!("{}/{name}", phase.directory());
         self.raise(phase, place)?;
         let inside = match place {
-            plan::Place::Image => Some(run::chroot(&self.site, &label, &self.nodes.borrow())?),
+            plan::Place::Image => Some(self.image(&label)?),
             plan::Place::Host => None,
         };
-        let chroot = inside.as_ref().map(|inside| &inside.chroot);
-        let environment = self.environment(phase, chroot)?;
+        let chroot = inside.as_ref().map(Image::chroot);
+        let mut environment = self.environment(phase, chroot)?;
+        if let Some(inside) = &inside {
+            inside.lend(&mut environment);
+        }
         let limits = Limits::of(&self.site, step.element.as_deref(), &self.nodes.borrow())?;
         match run::run(&self.site, phase, name, chroot, &environment, &limits) {
             Ok(ran) => {
@@ -221,6 +224,7 @@ impl<'a> Hooks<'a> {
                 return Err(error.into());
             }
         }
+        inside.map_or(Ok(()), Image::leave)?;
         if place == plan::Place::Host && phase <= Phase::PostRoot {
             self.note_mounts(at.files)?;
         }
@@ -250,27 +254,36 @@ impl<'a> Hooks<'a> {
     /// Installs or removes packages with the image's own tool.
     pub fn packages(&self, step: &Step, map: Option<&str>, names: &[String], remove: bool) -> Result<(), BuildError> {
         self.raise(step.phase, plan::Place::Image)?;
-        let inside = run::chroot(&self.site, &step.id, &self.nodes.borrow())?;
+        let inside = self.image(&step.id)?;
+        let chroot = inside.chroot();
         // `-p`, which has no map, never sees environment.d: part of DIB's interface.
-        let environment = match map {
-            Some(_) => self.environment(step.phase, Some(&inside.chroot))?,
-            None => self.plain_environment(step.phase, Some(&inside.chroot)),
+        let mut environment = match map {
+            Some(_) => self.environment(step.phase, Some(chroot))?,
+            None => self.plain_environment(step.phase, Some(chroot)),
         };
+        inside.lend(&mut environment);
         let limits = Limits::on_files(&self.site, &self.nodes.borrow())?;
-        let result = hook::install_packages::run(&self.site, &inside.chroot, &environment, map, names, remove, &limits);
+        let result = hook::install_packages::run(&self.site, chroot, &environment, map, names, remove, &limits);
         if result.is_err() {
-            self.stop_after_error(Some(&inside.chroot), &environment);
+            self.stop_after_error(Some(chroot), &environment);
         }
-        Ok(result?)
+        result?;
+        inside.leave()
     }
 
     /// The image's own tool for packages, and the image while it is used.
-    pub fn tool(&self, step: &Step) -> Result<(Tool, Inside), BuildError> {
+    pub fn tool(&self, step: &Step) -> Result<(Tool, Image), BuildError> {
         self.raise(step.phase, plan::Place::Image)?;
-        let inside = run::chroot(&self.site, &step.id, &self.nodes.borrow())?;
-        let environment = self.environment(step.phase, Some(&inside.chroot))?;
+        let inside = self.image(&step.id)?;
+        let mut environment = self.environment(step.phase, Some(inside.chroot()))?;
+        inside.lend(&mut environment);
         let limits = Limits::on_files(&self.site, &self.nodes.borrow())?;
-        Ok((Tool::new(&inside.chroot, environment.variables, limits, &self.site.events), inside))
+        Ok((Tool::new(inside.chroot(), environment.variables, limits, &self.site.events), inside))
+    }
+
+    /// The image as commands of the step `label` find it.
+    fn image(&self, label: &str) -> Result<Image, BuildError> {
+        Image::new(run::chroot(&self.site, label, &self.nodes.borrow())?, &self.site.tree())
     }
 
     /// Opens a shell for the user.

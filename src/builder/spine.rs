@@ -10,6 +10,7 @@ use super::ground::Ground;
 use super::hooks::Hooks;
 use super::image::Image;
 use super::stack::Stack;
+use super::stand_in;
 use super::work::Worker;
 use crate::boot::BootFiles;
 use crate::event::{Artifact, Event, Events, Failure};
@@ -22,6 +23,13 @@ use crate::store::layers::Layers;
 
 /// Bytes of layers that a store may hold after a build.
 const LAYER_LIMIT: u64 = 20 << 30;
+
+/// DIB's build folder in the store. As there, its name has a dot and nothing below has: elements take what is between the last dot
+/// and the last slash of `TMP_MOUNT_PATH` for the name of the build.
+const BUILD_FOLDER: &str = "dib_build.kiln";
+
+/// Set to anything, this variable lets hooks meet the host's own debootstrap.
+const HOST_TOOLS: &str = "KILN_HOST_TOOLS";
 
 /// Runs `plan`.
 pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure>> {
@@ -126,13 +134,18 @@ fn hooks<'a>(plan: &'a Plan, site: &Site, events: &Events) -> Result<Option<Hook
     let Some(shell) = &plan.shell else { return Ok(None) };
     let failed = |error| BuildError::system("prepare for shell hooks")(error);
     let program = std::env::current_exe().map_err(failed)?;
+    let program = Utf8PathBuf::from_path_buf(program)
+        .map_err(|path| failed(std::io::Error::other(format!("the path {} is not UTF-8", path.display()))))?;
+    let wants_hosts = shell.environment.get(HOST_TOOLS).is_some_and(|value| !value.is_empty());
+    if !wants_hosts {
+        stand_in::put(&program, &site.store, &site.work).map_err(failed)?;
+    }
     let hook_site = hook::Site {
         plan: shell,
-        build: site.store.join("build"),
+        build: site.store.join(BUILD_FOLDER),
         images: site.work.clone(),
         library: builtin::shell_library(&site.store).map_err(failed)?,
-        program: Utf8PathBuf::from_path_buf(program)
-            .map_err(|path| failed(std::io::Error::other(format!("the path {} is not UTF-8", path.display()))))?,
+        program,
         events: events.clone(),
     };
     let terminal = site.terminal.as_deref().map(Terminal::named).transpose().map_err(failed)?;

@@ -15,6 +15,7 @@ use super::error::BuildError;
 use super::ground::Ground;
 use super::hooks::Hooks;
 use super::image::Image;
+use super::inside;
 use super::outside::Outer;
 use super::stack::{Laid, Place, Reuse, Stack};
 use super::tidy;
@@ -217,7 +218,7 @@ impl<'a> Worker<'a> {
         let call = script::run::Call { element, file: file.to_owned(), function: function.to_owned(), facts };
         self.unchanged(&call.element)?;
         // On a tree that hooks made, packages are what the image's own tool makes of them.
-        let (packages, _inside): (Arc<dyn Packages>, _) = match self.hooks {
+        let (packages, inside): (Arc<dyn Packages>, _) = match self.hooks {
             Some(_) if self.foreign(place.root).is_some() => {
                 (self.packages_of(self.foreign(place.root).unwrap_or_default(), place.root)?, None)
             }
@@ -237,6 +238,7 @@ impl<'a> Worker<'a> {
         let tree = Tree::new(place.root, packages, self.events.clone())?.with_outside(Arc::new(outside));
         let effects = script::run::run(&call, Arc::new(tree), self.events);
         self.disk_as_planned(step, &effects.map_err(|failed| BuildError::Script(Box::new(failed)))?)?;
+        inside.map_or(Ok(()), inside::Image::leave)?;
         self.unchanged(&call.element)
     }
 

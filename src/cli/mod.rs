@@ -11,6 +11,7 @@ mod builder;
 mod checks;
 mod conditions;
 mod convert;
+mod debootstrap;
 pub mod dib;
 mod disk_functions;
 mod docs;
@@ -82,6 +83,9 @@ enum Verb {
     /// The other side of `build`; started by kiln itself
     #[command(hide = true)]
     Builder(builder::BuilderArgs),
+    /// What debootstrap makes; for hooks
+    #[command(hide = true)]
+    Debootstrap(debootstrap::DebootstrapArgs),
     /// What dib-block-device answers; for hooks
     #[command(hide = true)]
     BlockDevice(block_device::BlockDeviceArgs),
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
         Verb::Repl(args) => repl::run(&args),
         Verb::Port(args) => port::run(&args),
         Verb::Builder(args) => builder::run(args),
+        Verb::Debootstrap(args) => debootstrap::run(&args),
         Verb::BlockDevice(args) => block_device::run(&args),
         Verb::Library(args) => library::run(&args),
     }

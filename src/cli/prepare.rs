@@ -29,12 +29,15 @@ pub fn plan(mut request: Request, store: Utf8PathBuf, colour: bool) -> Result<Pr
         .map_err(|error| format!("cannot write to the store at {store}: {error}; name another with --store"))?;
     let block_device = super::checks::block_device_override(&mut request)?;
     let catalog = catalog(&request, &builtin).map_err(|error| explain(&error, colour))?;
-    let search_path = request.search_path.iter().chain([&builtin]).map(|folder| folder.as_str());
-    // Hooks look for elements where kiln does.
-    request.environment.insert("ELEMENTS_PATH".to_owned(), search_path.collect::<Vec<_>>().join(":"));
     let elements = element::resolve(&request, &catalog).map_err(|error| explain(&error, colour))?;
     warn(&elements);
     check(&elements, colour)?;
+    // Hooks look for elements where kiln does. Upstream's package-installs takes what every folder says of a name: kiln's own elements
+    // have a say only where one of them is part of the image.
+    let is_own = |element: &Element| element.directory.starts_with(&builtin);
+    let own = elements.iter().any(is_own).then_some(&builtin);
+    let search_path = request.search_path.iter().chain(own).map(|folder| folder.as_str());
+    request.environment.insert("ELEMENTS_PATH".to_owned(), search_path.collect::<Vec<_>>().join(":"));
     let mut settings = element::settings(&request, &elements).map_err(|error| explain(&error, colour))?;
     if conditions::are_asked(&elements) {
         settings.seen_by_conditions = conditions::variables(&request, &elements, &settings, &store)?;

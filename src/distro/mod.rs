@@ -22,6 +22,8 @@ use crate::sandbox::chroot::Chroot;
 use crate::sandbox::command::CommandError;
 use crate::store::{Store, StoreError};
 use crate::target::Packages;
+pub use apt::debootstrap;
+pub use apt::initramfs::loan::Loan;
 use driver::{Driver, Words};
 
 /// What tree is wanted.
@@ -217,6 +219,19 @@ pub fn packages(
             Ok(Arc::new(Driver::new(words, context, &Chroot::new(root), events)))
         }
     }
+}
+
+/// Helpers for commands that run in the tree at `root` and may install packages: nothing where no package manager's work can be
+/// made quicker.
+///
+/// # Errors
+/// When no folder for the helpers can be made.
+pub fn lend(root: &Utf8Path) -> Result<Option<Loan>, DistroError> {
+    if root.join("var/lib/dpkg").symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let failed = |source| DistroError::File { action: "lend helpers to", path: root.to_owned(), source };
+    Loan::begin(root).map(Some).map_err(failed)
 }
 
 /// Generates the initramfs of every kernel installed in `root`. Without a kernel, or without a generator, nothing happens.

@@ -70,7 +70,8 @@ impl Chroot {
         self
     }
 
-    /// The same tree with the host's `from` (a file or a folder) at `inside`. What is mounted over must exist.
+    /// The same tree with the host's `from` (a file or a folder) at `inside`. What is mounted over must exist, but for a folder
+    /// right below `/dev`, which is made.
     pub fn with_bind(mut self, from: &Utf8Path, inside: &Utf8Path, read_only: bool) -> Self {
         self.binds.push(Bind { from: from.to_owned(), inside: inside.to_owned(), read_only });
         self
@@ -124,6 +125,9 @@ impl Chroot {
         steps.push(Step::mount(Some(&null), inside("proc/sysrq-trigger")?, None, MsFlags::MS_BIND).optional());
         for bind in &self.binds {
             let (from, at) = (c_string(bind.from.as_str())?, inside(bind.inside.as_str())?);
+            if bind.inside.parent().is_some_and(|folder| folder == "/dev") {
+                steps.push(Step::Directory(at.clone()));
+            }
             steps.push(Step::mount(Some(&from), at.clone(), None, MsFlags::MS_BIND));
             if bind.read_only {
                 let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;

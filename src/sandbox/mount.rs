@@ -14,6 +14,14 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::fs::CWD;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
+/// Shows the host's `from` at `at`, which must exist, in this process's mount namespace and until it ends.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn bind(from: &Utf8Path, at: &Utf8Path) -> io::Result<()> {
+    Ok(mount(Some(from.as_std_path()), at.as_std_path(), None::<&str>, MsFlags::MS_BIND, None::<&str>)?)
+}
+
 /// Runs `work` while `tree` shows only its own file system (no mounts below it) and the folders `hidden` (paths in it, parents
 /// first) appear empty, with owner, mode and time unchanged.
 ///

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use create::Call;
 pub(super) use options::Options;
 
-use super::{builder, variables};
+use super::{builder, debootstrap, variables};
 use crate::request::Kind;
 
 /// The program `disk-image-create`.
@@ -61,7 +61,7 @@ fn with_words(program: &str, run: impl FnOnce(&[String]) -> ExitCode) -> ExitCod
         }
     }
     // A build starts its own program again for its other side, whichever of the programs that is.
-    if builder::is_meant(&words) {
+    if builder::is_meant(&words) || debootstrap::is_meant(&words) {
         return super::main();
     }
     run(&words)

@@ -21,12 +21,19 @@ pub const DPKG_OPTIONS: [&str; 3] = ["--force-confdef", "--force-confold", "--fo
 /// Configured before all others: users, folders, then the rest by their dependencies.
 const FIRST: [&str; 2] = ["base-passwd", "base-files"];
 
-/// Runs `$4 install` for each line `PACKAGE ARCH SCRIPT` of `$1`.
+/// Runs `$4 install` for each line `PACKAGE ARCH SCRIPT` of `$1`. debconf looks whose script it is where dpkg unpacks the control
+/// files of a package.
 const PREINST: &str = r#"
+unpacked=/var/lib/dpkg/tmp.ci
+mkdir -p "$unpacked"
 echo "$1" | while read -r DPKG_MAINTSCRIPT_PACKAGE DPKG_MAINTSCRIPT_ARCH script; do
     export DPKG_MAINTSCRIPT_PACKAGE DPKG_MAINTSCRIPT_ARCH
+    echo "Package: $DPKG_MAINTSCRIPT_PACKAGE" >"$unpacked/control"
     "$script" install </dev/null || { echo "$script ended with status $?" >&2; exit 1; }
 done
+status=$?
+rm -rf "$unpacked"
+exit "$status"
 "#;
 
 /// What invoke-rc.d asks before it does anything.

@@ -9,6 +9,7 @@ pub mod archives;
 pub mod configure;
 pub mod control;
 pub mod deb;
+pub mod debootstrap;
 pub mod dpkg_database;
 #[cfg(test)]
 mod fixture;

@@ -69,7 +69,7 @@ pub fn write(root: &Utf8Path, version: &str, folder: &Utf8Path, inside: &str) ->
         let to = root.join(name).read_link_utf8().unwrap_or_default();
         to.as_str().trim_start_matches('/') == format!("usr/{name}")
     });
-    if !merged || !plain(version) {
+    if !merged || !plain(version) || version.is_empty() || version.contains('/') {
         return Ok(None);
     }
     let Some(firmware) = firmware(root, version) else { return Ok(None) };

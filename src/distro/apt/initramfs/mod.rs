@@ -3,8 +3,10 @@
 //! In: a tree. Out: `/boot/initrd.img-VERSION` for every kernel in it, made by the tree's own generator once everything that
 //! goes into it is there. Not here: finding them at boot time (`boot/`).
 
+mod fifo;
 mod functions;
-mod pigz;
+mod gzip;
+pub mod loan;
 
 use camino::Utf8Path;
 
@@ -12,11 +14,8 @@ use super::configure;
 use crate::distro::DistroError;
 use crate::event::Events;
 use crate::sandbox::chroot::Chroot;
-use crate::sandbox::command::Command;
-use pigz::Pigz;
-
-/// A folder that every tree has and that is empty by the standard of the file system hierarchy: what is lent appears here.
-const LENT: &str = "/mnt";
+use crate::sandbox::command::{Command, PATH};
+use loan::Loan;
 
 /// Generates the initramfs of every kernel in `root` with update-initramfs, or with dracut where that is all there is.
 ///
@@ -47,26 +46,13 @@ pub fn generate(root: &Utf8Path, events: &Events) -> Result<(), DistroError> {
     })
 }
 
-/// Runs `command` with helpers that make it quicker and its result no other.
+/// Runs `command` with helpers that make it quicker.
 fn lend(root: &Utf8Path, version: &str, command: Command, events: &Events) -> Result<(), DistroError> {
-    let place = root.join(&LENT[1..]);
-    if !place.symlink_metadata().is_ok_and(|data| data.is_dir()) {
-        return run(version, &command, events);
-    }
-    let failed = |source| DistroError::File { action: "lend helpers to", path: root.to_owned(), source };
-    let folder = tempfile::tempdir().map_err(failed)?;
-    let Some(helpers) = Utf8Path::from_path(folder.path()) else { return run(version, &command, events) };
-    let mut chroot = Chroot::new(root).with_bind(helpers, Utf8Path::new(LENT), false);
-    if let Some(copy) = functions::write(root, version, helpers, LENT).map_err(failed)? {
-        chroot = chroot.with_bind(&copy, Utf8Path::new(functions::ORIGINAL), true);
-    }
-    let pigz = Pigz::lend(root, helpers, LENT).map_err(failed)?;
-    run(version, &command.inside(&chroot), events)?;
-    pigz.map_or(Ok(()), Pigz::end).map_err(|source| DistroError::File {
-        action: "compress the initramfs of",
-        path: root.to_owned(),
-        source,
-    })
+    let failed = |action| move |source| DistroError::File { action, path: root.to_owned(), source };
+    let loan = Loan::begin(root).map_err(failed("lend helpers to"))?;
+    let command = command.inside(&loan.reach(Chroot::new(root))).env("PATH", loan::before(PATH));
+    run(version, &command, events)?;
+    loan.end().map_err(failed("compress the initramfs of"))
 }
 
 fn run(version: &str, command: &Command, events: &Events) -> Result<(), DistroError> {

@@ -1,0 +1,118 @@
+//! Both ends of a FIFO between this process and commands in a tree that come and go.
+//!
+//! In: a path. Out: a reading end that waits for writers until the loan is over, a writing end once somebody reads. Not here: what
+//! goes through.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use camino::Utf8Path;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::stat::Mode;
+
+/// How long a FIFO is waited for before the end of the loan is looked for, in milliseconds.
+const GLANCE: u16 = 100;
+
+/// Makes a FIFO.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn make(path: &Utf8Path) -> io::Result<()> {
+    nix::unistd::mkfifo(path.as_str(), Mode::from_bits_truncate(0o600)).map_err(io::Error::from)
+}
+
+/// The writing end of the FIFO at `path`, as soon as somebody reads; nothing when the loan is over.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn answer(path: &Utf8Path, over: &AtomicBool) -> io::Result<Option<File>> {
+    loop {
+        match OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
+            Ok(file) => {
+                fcntl(file.as_fd(), FcntlArg::F_SETFL(OFlag::empty()))?;
+                return Ok(Some(file));
+            }
+            // Nobody reads yet.
+            Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => {
+                if over.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The reading end of a FIFO.
+#[derive(Debug)]
+pub struct Fifo {
+    file: File,
+}
+
+impl Fifo {
+    /// Makes the FIFO `path` and opens it before anybody writes: then the end of the file is the end of a writer, not its absence.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn make(path: &Utf8Path) -> io::Result<Self> {
+        make(path)?;
+        let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+        Ok(Self { file })
+    }
+
+    /// Waits until there are bytes to read; `false` when the loan is over.
+    ///
+    /// # Errors
+    /// When the kernel refuses to wait.
+    pub fn wait(&self, over: &AtomicBool) -> io::Result<bool> {
+        loop {
+            let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, GLANCE)?;
+            let seen = fds[0].revents().unwrap_or(PollFlags::empty());
+            if seen.contains(PollFlags::POLLIN) {
+                return Ok(true);
+            }
+            if over.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            if seen.contains(PollFlags::POLLHUP) {
+                // The writer of an earlier call is gone, which poll says at once and for ever.
+                std::thread::sleep(Duration::from_millis(GLANCE.into()));
+            }
+        }
+    }
+
+    /// What the present writer sends; an error when the loan is over before it has ended.
+    pub fn until<'a>(&'a mut self, over: &'a AtomicBool) -> Until<'a> {
+        Until { file: &mut self.file, over }
+    }
+}
+
+/// The bytes of one writer.
+#[derive(Debug)]
+pub struct Until<'a> {
+    file: &'a mut File,
+    over: &'a AtomicBool,
+}
+
+impl Read for Until<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.file.read(into) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+                    if poll(&mut fds, GLANCE)? == 0 && self.over.load(Ordering::Relaxed) {
+                        return Err(io::Error::other("the command ended in the middle of its file"));
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+}
