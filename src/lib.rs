@@ -22,6 +22,7 @@
 //! - [`distro`]: how a distribution's root tree and packages are installed.
 //! - [`disk`], [`boot`], [`format`](mod@format): from a finished tree to artifacts.
 //! - [`store`]: what is kept between builds. [`sandbox`]: the kernel, and only here.
+//! - [`port`]: makes a Rhai draft of a shell element.
 //! - [`vm`]: starts a finished image in QEMU.
 //! - [`event`], [`diagnostic`]: what a builder says, and errors that point into a user's file. [`ui`]: the only room that prints.
 
@@ -37,6 +38,7 @@ pub mod format;
 pub mod hook;
 pub mod plan;
 pub mod plumbing;
+pub mod port;
 pub mod request;
 pub mod sandbox;
 pub mod script;

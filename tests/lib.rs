@@ -13,6 +13,7 @@ mod elements;
 mod images;
 mod interruption;
 mod plan;
+mod ported;
 mod refusals;
 mod rooms;
 mod shell_hooks;

@@ -8,7 +8,10 @@ use std::path::Path;
 const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
-        &["builder", "disk", "element", "format", "hook", "plan", "sandbox", "script", "store", "target", "ui", "vm"],
+        &[
+            "builder", "disk", "element", "format", "hook", "plan", "port", "sandbox", "script", "store", "target",
+            "ui", "vm",
+        ],
     ),
     (
         "builder",
@@ -16,6 +19,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("plan", &["disk", "element", "format"]),
     ("element", &["plan", "script"]),
+    // Drafts are read by the loader of elements before they are handed out.
+    ("port", &["element", "plan", "script"]),
     ("boot", &["disk", "plan", "sandbox"]),
     ("disk", &["plan", "sandbox"]),
     ("distro", &["sandbox", "store", "target"]),

@@ -253,6 +253,16 @@ impl<'a> Hooks<'a> {
         Ok(self.environment(phase, None)?.variables)
     }
 
+    /// Variables that `environment.d` sets in `phase`, for scripts to read.
+    pub fn declared(&self, phase: Phase) -> Result<BTreeMap<String, String>, BuildError> {
+        let before = environment::core(&self.site, phase, plan::Place::Host, &self.devices.borrow());
+        // What every shell sets for itself says nothing of the elements.
+        let own = |name: &str| ["_", "SHLVL", "PWD", "OLDPWD"].contains(&name);
+        let mut variables = self.variables(phase)?;
+        variables.retain(|name, value| !own(name) && before.get(name) != Some(value));
+        Ok(variables)
+    }
+
     fn stop_after_error(&self, chroot: Option<&Chroot>, environment: &Environment) {
         let breakpoints = &self.site.plan.breakpoints;
         if !breakpoints.wants("after-error") {

@@ -228,10 +228,12 @@ impl<'a> Worker<'a> {
         self.unchanged(&call.element)
     }
 
-    /// The facts of the image. Of a tree that hooks make, `environment.d` says what it is.
+    /// The facts of the image. What `environment.d` sets, scripts read too; of a tree that hooks make, it says what it is.
     fn facts_now(&self, step: &Step) -> Result<Facts, BuildError> {
         let mut facts = self.facts.clone();
-        if let Some(hooks) = self.hooks.filter(|_| facts.distribution.is_empty()) {
+        let Some(hooks) = self.hooks else { return Ok(facts) };
+        facts.variables.extend(hooks.declared(step.phase)?);
+        if facts.distribution.is_empty() {
             let variables = hooks.variables(step.phase)?;
             facts.distribution = variables.get("DISTRO_NAME").cloned().unwrap_or_default();
             facts.family = plumbing::family(&facts.distribution).unwrap_or_default().to_owned();

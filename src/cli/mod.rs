@@ -14,6 +14,7 @@ mod library;
 mod meaning;
 mod packages;
 mod plan;
+mod port;
 mod prepare;
 mod size;
 pub mod test;
@@ -45,6 +46,8 @@ enum Verb {
     Boot(boot::BootArgs),
     /// Run the tests of elements, on an image in memory
     Test(test::TestArgs),
+    /// Make a Rhai draft of a shell element
+    Port(port::PortArgs),
     /// The other side of `build`; started by kiln itself
     #[command(hide = true)]
     Builder(builder::BuilderArgs),
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Verb::Packages(args) => packages::run(&args),
         Verb::Boot(args) => boot::run(args),
         Verb::Test(args) => test::main(&args),
+        Verb::Port(args) => port::run(&args),
         Verb::Builder(args) => builder::run(args),
         Verb::BlockDevice(args) => block_device::run(&args),
         Verb::Library(args) => library::run(&args),

@@ -41,7 +41,9 @@ impl Inputs {
                 let grants = element.map(|element| (&element.permissions, &element.options));
                 let seen = step.element.as_ref().and_then(|name| plan.seen.get(name));
                 // The folder's own place does not matter, the file's place in it does.
-                hash(&(file.file_name(), function, seen, grants, &self.facts, &self.disk))
+                // Variables of every `environment.d` reach a script.
+                let shell = plan.shell.as_ref().map(|_| &self.shell);
+                hash(&(file.file_name(), function, seen, grants, &self.facts, &self.disk, shell))
             }
             Action::FileSystemTable | Action::BootLoader { .. } => hash(&(&step.action, &self.disk, &plan.arch)),
             Action::CollectHooks => hash(&(&step.action, &self.seen)),

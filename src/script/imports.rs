@@ -18,6 +18,7 @@ pub const LIBRARY: &[(&str, &str)] = &[
     ("files", include_str!("../../stdlib/files.rhai")),
     ("packages", include_str!("../../stdlib/packages.rhai")),
     ("services", include_str!("../../stdlib/services.rhai")),
+    ("variables", include_str!("../../stdlib/variables.rhai")),
 ];
 
 /// The resolver of one run.

@@ -54,6 +54,11 @@ pub mod verbs {
         image.world().facts.variables.get(name).cloned().unwrap_or_default()
     }
 
+    /// A variable that elements may read is set, be it to nothing.
+    pub fn has_env(image: &mut Image, name: &str) -> bool {
+        image.world().facts.variables.contains_key(name)
+    }
+
     /// Value of one of the element's own options.
     #[rhai_fn(return_raw)]
     pub fn option(image: &mut Image, name: &str) -> RhaiResult<Dynamic> {

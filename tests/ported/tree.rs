@@ -1,0 +1,133 @@
+//! Small root trees that shell hooks can run in.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::approve;
+
+/// Tools that hooks of the test call.
+const TOOLS: [&str; 19] = [
+    "bash", "basename", "cat", "chmod", "chown", "cp", "dd", "dirname", "env", "grep", "install", "ln", "mkdir", "rm",
+    "rmdir", "sed", "tee", "touch", "true",
+];
+
+/// A tree as distributions leave it, as far as the hooks of the test look.
+pub fn make(root: &Path) {
+    let files = [
+        ("etc/selinux/config", "# comment\nSELINUX=enforcing\nSELINUXTYPE=targeted\n"),
+        ("etc/dnf/dnf.conf", "[main]\nkeepcache=1\ncachedir=/tmp/yum\nbest=True\n"),
+        ("etc/yum.conf", "[main]\ncachedir=/var/cache/yum/$basearch\nkeepcache=0\n"),
+        ("etc/yum/vars/x", "x\n"),
+        ("etc/machine-id", "0123\n"),
+        ("etc/kernel-img.conf", "do_symlinks = yes\nlink_in_boot = no\n"),
+        ("etc/modules", "loop\n"),
+        ("etc/modprobe.d/blacklist.conf", "blacklist pcspkr\n"),
+        ("etc/login.defs", "# x\nUSERGROUPS_ENAB no\nUMASK 022\n"),
+        ("etc/cloud/cloud.cfg", "users:\n - default\nssh_genkeytypes: [a]\n   ssh_genkeytypes\nlast: yes\n"),
+        ("etc/cloud/cloud.cfg.d/05_logging.cfg", "x\n"),
+        (
+            "etc/yum.repos.d/rocky.repo",
+            "[b]\n#baseurl=http://dl.rockylinux.org/$contentdir/$releasever/\nmirrorlist=https://x\n",
+        ),
+        ("etc/yum.repos.d/rocky-extras.repo", "[e]\nmirrorlist=https://x\nname=e\n"),
+        ("etc/sysconfig/network-scripts/ifcfg-eth0", "x\n"),
+        ("etc/sysconfig/network-scripts/ifcfg-lo", "x\n"),
+        ("etc/network/interfaces", "auto eth0\n"),
+        ("etc/network/interfaces.d/eth0", "x\n"),
+        ("etc/network/interfaces.d/lo", "x\n"),
+        ("etc/conf.d/net.eth0", "x\n"),
+        ("etc/dpkg/dpkg.cfg.d/x", ""),
+        ("etc/apt/apt.conf.d/x", ""),
+        ("etc/apt/preferences.d/x", ""),
+        ("etc/udev/rules.d/x", ""),
+        ("etc/sysctl.d/x", ""),
+        ("etc/portage/make.conf", ""),
+        ("usr/local/bin/x", ""),
+        ("var/lib/dbus/machine-id", "0123\n"),
+        ("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"),
+        ("etc/group", "root:x:0:\n"),
+    ];
+    for (path, text) in files {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+    }
+    fs::set_permissions(root.join("etc/machine-id"), fs::Permissions::from_mode(0o444)).unwrap();
+    symlink("/dev/null", root.join("etc/udev/rules.d/80-net-name-slot.rules")).unwrap();
+    fs::create_dir_all(root.join("tmp")).unwrap();
+}
+
+/// Puts bash and its friends into the tree, with what they are linked to; returns what is to be taken away again.
+pub fn add_tools(root: &Path) -> Vec<PathBuf> {
+    let tools = root.join(".tools");
+    fs::create_dir_all(tools.join("lib")).unwrap();
+    let mut added = vec![tools.clone()];
+    for tool in TOOLS {
+        let path = approve("sh", &["-c", &format!("readlink -f $(command -v {tool})")]).trim().to_owned();
+        fs::copy(&path, tools.join(tool)).unwrap();
+        for line in approve("ldd", &[&path]).lines() {
+            let mut words = line.split_whitespace();
+            let (first, library) = (words.next().unwrap_or_default(), words.nth(1));
+            if let Some(library) = library.filter(|library| library.starts_with('/')) {
+                fs::copy(library, tools.join("lib").join(Path::new(library).file_name().unwrap())).unwrap();
+            } else if first.starts_with('/') {
+                // The loader: programs name it by its path.
+                let at = root.join(&first[1..]);
+                if !at.exists() {
+                    fs::create_dir_all(at.parent().unwrap()).unwrap();
+                    fs::copy(first, &at).unwrap();
+                    added.push(root.join(first.split('/').nth(1).unwrap()));
+                }
+            }
+        }
+    }
+    fs::write(tools.join("sudo"), "#!/.tools/bash\nexec \"$@\"\n").unwrap();
+    fs::set_permissions(tools.join("sudo"), fs::Permissions::from_mode(0o755)).unwrap();
+    added
+}
+
+/// Runs a command inside the tree; as somebody else than root in a user namespace.
+pub fn inside(root: &Path) -> Command {
+    let chroot = ["chroot", root.to_str().unwrap()];
+    let mut command = if nix::unistd::geteuid().is_root() {
+        Command::new("chroot")
+    } else {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", chroot[0]]);
+        command
+    };
+    command
+        .arg(chroot[1])
+        .env_clear()
+        .env("PATH", "/.tools")
+        .env("LD_LIBRARY_PATH", "/.tools/lib")
+        .env("HOME", "/root");
+    command
+}
+
+/// Everything in a tree: path, and kind with mode, owner and content.
+pub fn content(root: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    collect(root, root, &mut found);
+    found
+}
+
+fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let data = path.symlink_metadata().unwrap();
+        let what = if data.is_symlink() {
+            format!("-> {}", path.read_link().unwrap().display())
+        } else {
+            let text = if data.is_file() { fs::read_to_string(&path).unwrap() } else { "folder".into() };
+            format!("{:o} {}:{} {text}", data.mode() & 0o7777, data.uid(), data.gid())
+        };
+        found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(), what);
+        if data.is_dir() {
+            collect(root, &path, found);
+        }
+    }
+}
