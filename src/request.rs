@@ -49,6 +49,9 @@ pub struct Request {
     pub disk_writer: DiskWriter,
     /// Defects of DIB that an image may depend on are reproduced.
     pub dib_strict: bool,
+    /// What elements must not be able to do.
+    #[serde(default)]
+    pub policy: Policy,
     /// The folder the command was given in; hooks outside the image run there.
     pub directory: Utf8PathBuf,
     /// The caller's whole environment, with what options changed in it: shell hooks inherit it, as they do from DIB.
@@ -120,4 +123,15 @@ pub enum Qcow2Compression {
     /// Zstandard: needs QEMU 5.1 (2020) or later.
     #[default]
     Zstd,
+}
+
+/// What is forbidden. The names are read by `element::audit`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Permissions, by name (`run`, `fetch`: whatever follows the colon) or whole (`write:/etc`: what overlaps it); `shell` for
+    /// hooks that are no scripts.
+    pub deny: Vec<String>,
+    /// Exceptions: by element, permissions that are granted all the same.
+    pub allow: BTreeMap<String, Vec<String>>,
 }

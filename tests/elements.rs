@@ -89,7 +89,7 @@ fn set(names: &str) -> BTreeSet<String> {
 }
 
 /// What an element adds to debian-minimal: for bookworm and stable on amd64, then on arm64.
-const ADDED: [(&str, [&str; 4]); 22] = [
+const ADDED: [(&str, [&str; 4]); 24] = [
     (
         "base",
         [
@@ -127,6 +127,8 @@ const ADDED: [(&str, [&str; 4]); 22] = [
     ("source-repositories", ["git", "git", "git", "git"]),
     ("svc-map", ["", "", "", ""]),
     ("sysprep", ["", "", "", ""]),
+    ("systemd-boot", ["systemd-boot-efi", "systemd-boot-efi", "systemd-boot-efi", "systemd-boot-efi"]),
+    ("uki", ["systemd-boot-efi", "systemd-boot-efi", "systemd-boot-efi", "systemd-boot-efi"]),
     (
         "vm",
         [
@@ -162,4 +164,36 @@ fn every_element_can_be_planned_and_asks_for_these_packages() {
             }
         }
     }
+}
+
+#[test]
+fn what_the_disk_is_made_of_brings_the_packages_that_start_from_it() {
+    let sandbox = Sandbox::new();
+    let ask = |description: &str| {
+        let words = ["plan", "--json", "-n", "vm", "debian-minimal"];
+        let output = sandbox.kiln(&words).env("DIB_BLOCK_DEVICE_CONFIG", description).output().unwrap();
+        let plan: Plan = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+        let asked = plan.steps.into_iter().find_map(|step| match step.action {
+            Action::Bootstrap { packages, .. } => Some(packages),
+            _ => None,
+        });
+        let of_disks = ["btrfs-progs", "cryptsetup-initramfs", "lvm2", "xfsprogs"];
+        asked.unwrap().into_iter().filter(|package| of_disks.contains(&package.as_str())).collect::<Vec<_>>().join(" ")
+    };
+    let disk = |nodes: &str| ask(&format!("- local_loop: {{ name: image0, size: 4GiB }}\n{nodes}"));
+    let root = |base: &str, kind: &str| {
+        format!("- mkfs: {{ name: mkfs_root, base: {base}, type: {kind}, mount: {{ mount_point: / }} }}\n")
+    };
+    assert_eq!(disk(&root("image0", "ext4")), "");
+    assert_eq!(disk(&root("image0", "xfs")), "xfsprogs");
+    assert_eq!(disk(&root("image0", "btrfs")), "btrfs-progs");
+    let locked = "- luks: { name: crypt, base: image0, secret: disk }\n";
+    assert_eq!(disk(&format!("{locked}{}", root("crypt", "ext4"))), "cryptsetup-initramfs");
+    let group = "- lvm:
+    name: lvm
+    pvs: [{ name: pv, base: image0 }]
+    vgs: [{ name: vg, base: [pv] }]
+    lvs: [{ name: root, base: vg, extents: 100%FREE }]
+";
+    assert_eq!(disk(&format!("{group}{}", root("root", "ext4"))), "lvm2");
 }

@@ -7,11 +7,14 @@
 )]
 
 mod archive;
+mod audit;
 mod dib_words;
+mod disk_functions;
 mod docs;
 mod elements;
 mod images;
 mod interruption;
+mod layouts;
 mod plan;
 mod ported;
 mod refusals;

@@ -8,23 +8,32 @@ use crate::sandbox::command::CommandError;
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
     /// No such loader.
-    #[error("unknown boot loader `{kind}`; kiln installs `grub`")]
+    #[error("unknown boot loader `{kind}`; kiln installs `grub`, `systemd-boot` and `uki`")]
     UnknownLoader {
         /// The name given.
         kind: String,
     },
     /// No such architecture.
-    #[error("cannot install GRUB for the architecture `{arch}`; it is known for amd64, i386 and arm64")]
+    #[error("cannot install a boot loader for the architecture `{arch}`; it is known for amd64, i386 and arm64")]
     UnknownArchitecture {
         /// The name given.
         arch: String,
     },
     /// The layout has no file system with the kernel.
-    #[error("cannot install GRUB: no file system of the block-device layout is mounted at `/`")]
+    #[error("cannot install a boot loader: no file system of the block-device layout is mounted at `/`")]
     NoRoot,
+    /// The boot loader cannot read its files.
+    #[error(
+        "the folder /boot is in the encrypted container `{container}`, which GRUB would have to be given the passphrase of; mount a file \
+         system on a partition of its own at /boot, or use the element systemd-boot"
+    )]
+    Encrypted {
+        /// The container.
+        container: String,
+    },
     /// Firmware would not find any boot code.
     #[error(
-        "cannot install GRUB on disk `{disk}` ({arch}): {reason}; use the element block-device-mbr, block-device-gpt or \
+        "cannot install a boot loader on disk `{disk}` ({arch}): {reason}; use the element block-device-mbr, block-device-gpt or \
          block-device-efi, or add to the layout a partition of type EF02, or one of type EF00 mounted at /boot/efi"
     )]
     NoPlace {
@@ -35,9 +44,9 @@ pub enum BootError {
         /// What is missing.
         reason: &'static str,
     },
-    /// A file of GRUB's packages is not in the image.
+    /// A file of the loader's packages is not in the image.
     #[error(
-        "cannot install GRUB: the image has no {path}; add the element `bootloader`, or install the package {package} (its \
+        "cannot install the boot loader: the image has no {path}; add the element `bootloader`, or install the package {package} (its \
          name in Debian)"
     )]
     MissingPackage {
@@ -73,7 +82,7 @@ pub enum BootError {
         source: std::io::Error,
     },
     /// A file of GRUB is not what GRUB documents.
-    #[error("cannot use {path}: {reason}; is GRUB's package in the image whole?")]
+    #[error("cannot use {path}: {reason}; is its package in the image whole?")]
     Malformed {
         /// Which file.
         path: Utf8PathBuf,

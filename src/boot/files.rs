@@ -1,4 +1,4 @@
-//! Writing GRUB's files into the tree, never outside it.
+//! Writing a loader's files into the tree, never outside it.
 //!
 //! In: the tree's path on the host and paths inside it. Out: folders and files. A symbolic link on the way is refused, since
 //! on the host it would lead elsewhere than in the image.
@@ -55,6 +55,13 @@ pub(super) fn read(path: &Utf8Path) -> Result<Vec<u8>, BootError> {
         return fs::read(path).map_err(BootError::file(attempt, path));
     }
     Err(BootError::file(attempt, path)(io::Error::new(io::ErrorKind::NotFound, "no such regular file")))
+}
+
+/// The text of the file `inside` of the tree at `root`; empty when it is not there or no regular file.
+pub(super) fn read_maybe(root: &Utf8Path, inside: &str) -> Result<String, BootError> {
+    let path = root.join(inside.trim_start_matches('/'));
+    let text = if is_file(&path) { read(&path)? } else { Vec::new() };
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Whether a regular file is there.

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::BootError;
 use super::platform::{self, ESP, Platform};
-use super::{BiosFiles, BootFiles, files, probe};
+use super::{BiosFiles, BootFiles, files, probe, signed};
 use crate::disk::layout::{Disk, FileSystem, Layout};
 use crate::event::Events;
 use crate::sandbox::chroot::Chroot;
@@ -60,7 +60,7 @@ pub(super) fn configure(
         files::is_file(&chroot.root().join(format!("{MODULES}/{}/kernel.img", platform.name()).trim_start_matches('/')))
     })?;
     let names = names(chroot.root())?;
-    let folder = names.folder.replacen("/boot", above, 1);
+    let folder = names.folder.replacen("/boot", &above, 1);
     let grub = Grub { chroot, layout, names, boot, folder, disk, work, events };
     grub.common_files()?;
     let mut made = BootFiles::default();
@@ -69,10 +69,14 @@ pub(super) fn configure(
         grub.modules(platform)?;
         match platform.removable() {
             None => made.bios = Some(grub.bios()?),
-            Some(program) => made.efi.push(grub.efi(platform, program)?),
+            Some(program) => made.efi.extend(grub.efi(platform, program)?),
         }
     }
     grub.configuration()?;
+    if made.efi.len() > 1 {
+        // Shim and a signed GRUB, which has its folder built in.
+        signed::lead(chroot.root(), &format!("{}configfile $prefix/grub.cfg\n", grub.early()))?;
+    }
     Ok(made)
 }
 
@@ -140,16 +144,19 @@ impl Grub<'_> {
         Ok(())
     }
 
-    /// A core image for a BIOS. It finds GRUB's folder by the partition's number on the disk it was started from.
+    /// A core image for a BIOS. It finds GRUB's folder by the partition's number on the disk it was started from, or by the
+    /// identifiers of its logical volume.
     fn bios(&self) -> Result<BiosFiles, BootError> {
         let platform = Platform::Bios;
-        let partition = platform::grub_partition(self.layout, self.boot).ok_or_else(|| BootError::NoPlace {
+        let partition = || platform::grub_partition(self.layout, self.boot).map(|partition| format!(",{partition}"));
+        let volume = platform::grub_volume(self.layout, &self.boot.device);
+        let device = volume.or_else(partition).ok_or_else(|| BootError::NoPlace {
             disk: self.disk.name.clone(),
             arch: platform.name().to_owned(),
-            reason: "the file system of /boot is not on a partition of its own",
+            reason: "the file system of /boot is not on a partition or volume of its own",
         })?;
         let core = format!("{}/{}/core.img", self.names.folder, platform.name());
-        let prefix = format!("(,{partition}){}", self.folder);
+        let prefix = format!("({device}){}", self.folder);
         let modules = ["biosdisk", "part_msdos", "part_gpt", "lvm", platform::filesystem_module(&self.boot.kind)];
         self.make_image(platform, &prefix, None, &core, &modules)?;
         let boot = format!("{}/{}/boot.img", self.names.folder, platform.name());
@@ -161,16 +168,14 @@ impl Grub<'_> {
         Ok(BiosFiles { disk: self.disk.name.clone(), boot_image, core_image })
     }
 
-    /// A UEFI program at the removable path. It finds GRUB's folder by the file system's identifier, wherever the disk is.
-    fn efi(&self, platform: Platform, program: &str) -> Result<Utf8PathBuf, BootError> {
+    /// A UEFI program at the removable path: the distribution's signed ones when the image has them. It finds GRUB's folder by the
+    /// file system's identifier, wherever the disk is.
+    fn efi(&self, platform: Platform, program: &str) -> Result<Vec<Utf8PathBuf>, BootError> {
         let folder = files::folder(self.chroot.root(), &format!("{}/{}", self.names.folder, platform.name()))?;
-        // Read by GRUB's rescue parser, which knows no conditions; a failing search leaves `root` as it is.
-        let mut early = String::new();
-        if !self.boot.label.is_empty() && !self.boot.label.contains(['\'', '\n']) {
-            early.push_str(&format!("search.fs_label '{}' root\n", self.boot.label));
+        if let Some(made) = signed::install(self.chroot.root(), platform, program)? {
+            return Ok(made);
         }
-        early.push_str(&format!("search.fs_uuid {} root\n", probe::identifier(self.boot)));
-        early.push_str(&format!("set prefix=($root)'{}'\n", self.folder));
+        let early = self.early();
         files::write(&folder.join("load.cfg"), early.as_bytes())?;
         let early = format!("{}/{}/load.cfg", self.names.folder, platform.name());
 
@@ -181,7 +186,18 @@ impl Grub<'_> {
             vec!["part_gpt", "part_msdos", "lvm", "fat", "search_label", "search_fs_uuid", "normal", filesystem];
         modules.dedup();
         self.make_image(platform, &self.folder, Some(&early), &output, &modules)?;
-        Ok(output.into())
+        Ok(vec![output.into()])
+    }
+
+    /// How GRUB finds its folder: read by its rescue parser, which knows no conditions; a failing search leaves `root` as it is.
+    fn early(&self) -> String {
+        let mut early = String::new();
+        if !self.boot.label.is_empty() && !self.boot.label.contains(['\'', '\n']) {
+            early.push_str(&format!("search.fs_label '{}' root\n", self.boot.label));
+        }
+        early.push_str(&format!("search.fs_uuid {} root\n", probe::identifier(self.boot)));
+        early.push_str(&format!("set prefix=($root)'{}'\n", self.folder));
+        early
     }
 
     fn make_image(

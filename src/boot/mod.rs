@@ -9,8 +9,15 @@ mod bios;
 mod error;
 mod files;
 mod grub;
+mod pe;
 mod platform;
 mod probe;
+mod root;
+mod root_hash;
+mod signed;
+mod systemd;
+
+use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -20,6 +27,7 @@ pub use error::BootError;
 use crate::disk::layout::Layout;
 use crate::event::Events;
 use crate::sandbox::chroot::Chroot;
+use systemd::Entries;
 
 /// What [`configure`] made, for [`install`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +51,7 @@ pub struct BiosFiles {
 
 /// Writes the loader's configuration and modules into the tree and makes its core images.
 ///
-/// `kind` is `grub`; `arch` is a DIB name (`amd64`, `arm64`, `i386`); `work` is a folder that lives until [`install`] has run.
+/// `kind` is `grub`, `systemd-boot` or `uki`; `arch` is a DIB name (`amd64`, `arm64`, `i386`); `work` is a folder that lives until [`install`] has run.
 /// Identifiers of `layout` must be final, offsets and sizes need not be.
 ///
 /// # Errors
@@ -58,6 +66,8 @@ pub fn configure(
 ) -> Result<BootFiles, BootError> {
     match kind {
         "grub" | "grub2" => grub::configure(chroot, layout, arch, work, events),
+        "systemd-boot" => systemd::configure(chroot.root(), layout, arch, Entries::Type1, events),
+        "uki" => systemd::configure(chroot.root(), layout, arch, Entries::Unified, events),
         _ => Err(BootError::UnknownLoader { kind: kind.to_owned() }),
     }
 }
@@ -74,4 +84,18 @@ pub fn install(files: &BootFiles, layout: &Layout, disk: &str, image: &Utf8Path)
         Some(bios) if bios.disk == disk => bios::install(bios, layout, image),
         _ => Ok(()),
     }
+}
+
+/// Puts the root hashes of verified devices, by their names, into the boot entries on the raw image `image` of the disk named `disk`,
+/// which [`configure`] wrote without them.
+///
+/// # Errors
+/// When the image cannot be read or written.
+pub fn install_root_hashes(
+    hashes: &BTreeMap<String, String>,
+    layout: &Layout,
+    disk: &str,
+    image: &Utf8Path,
+) -> Result<(), BootError> {
+    root_hash::fill(layout, disk, image, hashes)
 }

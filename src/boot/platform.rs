@@ -6,7 +6,7 @@
 use uuid::{Uuid, uuid};
 
 use super::error::BootError;
-use crate::disk::layout::{Disk, FileSystem, Layout, PartitionKind, Table};
+use crate::disk::layout::{Device, Disk, FileSystem, Layout, PartitionKind, Table, lvm_identifier};
 
 /// GPT type of a BIOS boot partition (`sgdisk` code EF02).
 pub(super) const BIOS_BOOT: Uuid = uuid!("21686148-6449-6e6f-744e-656564454649");
@@ -59,12 +59,37 @@ impl Platform {
     }
 }
 
-/// The file system that holds GRUB's folder, and the folder of GRUB's folder on it.
-pub(super) fn boot_filesystem(layout: &Layout) -> Result<(&FileSystem, &'static str), BootError> {
-    match layout.at("/boot") {
-        Some(boot) => Ok((boot, "")),
-        None => layout.at("/").map(|root| (root, "/boot")).ok_or(BootError::NoRoot),
+/// The file system that holds GRUB's folder, and the path of `/boot` on it: a subvolume's name is part of it.
+///
+/// # Errors
+/// When there is none, or it is encrypted: GRUB would have to ask for the passphrase.
+pub(super) fn boot_filesystem(layout: &Layout) -> Result<(&FileSystem, String), BootError> {
+    let mounts = layout.mounts();
+    let at = |point: &str| mounts.iter().find(|mounted| mounted.point == point).copied();
+    let (mounted, below) = match at("/boot") {
+        Some(boot) => (boot, ""),
+        None => (at("/").ok_or(BootError::NoRoot)?, "/boot"),
+    };
+    if let Some(container) = encrypted(layout, &mounted.filesystem.device) {
+        return Err(BootError::Encrypted { container: container.to_owned() });
     }
+    let above = mounted.subvolume.map_or_else(String::new, |subvolume| format!("/{}", subvolume.name));
+    Ok((mounted.filesystem, format!("{above}{below}")))
+}
+
+/// The container that `device` lies in.
+fn encrypted<'a>(layout: &'a Layout, device: &'a Device) -> Option<&'a str> {
+    match device {
+        Device::Luks { container } => Some(container),
+        _ => layout.below(device).into_iter().find_map(|below| encrypted(layout, below)),
+    }
+}
+
+/// GRUB's name of a logical volume, which needs no device to be known: by the identifiers of group and volume.
+pub(super) fn grub_volume(layout: &Layout, device: &Device) -> Option<String> {
+    let Device::Volume { group, volume } = device else { return None };
+    let (group, volume) = layout.volume(group, volume)?;
+    Some(format!("lvmid/{}/{}", lvm_identifier(group.uuid), lvm_identifier(volume.uuid)))
 }
 
 /// The platforms to install, at least one. `has` tells whether the image has a platform's modules.
@@ -123,7 +148,7 @@ pub(super) fn bios_boot_partition(disk: &Disk) -> Option<&crate::disk::layout::P
     disk.partitions.iter().find(|partition| partition.kind == PartitionKind::Gpt(BIOS_BOOT))
 }
 
-/// GRUB's name of a file system's partition: `msdos1`, `gpt3`.
+/// GRUB's name of a file system's partition: `msdos1`, `gpt3`. Of a volume it is that of the partition it lies in.
 pub(super) fn grub_partition(layout: &Layout, filesystem: &FileSystem) -> Option<String> {
     let kind = match layout.disk_of(&filesystem.device)?.table? {
         Table::Mbr { .. } => "msdos",
@@ -137,6 +162,7 @@ pub(super) fn filesystem_module(kind: &str) -> &str {
     match kind {
         "ext2" | "ext3" | "ext4" => "ext2",
         "vfat" | "msdos" | "fat" => "fat",
+        "squashfs" => "squash4",
         other => other,
     }
 }
@@ -144,7 +170,7 @@ pub(super) fn filesystem_module(kind: &str) -> &str {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::disk::layout::{Device, Partition};
+    use crate::disk::layout::{LogicalVolume, Luks, Partition, PhysicalVolume, Subvolume, VolumeGroup, VolumeKind};
 
     const MIB: u64 = 1 << 20;
     const ESP_TYPE: Uuid = uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
@@ -276,5 +302,77 @@ pub(super) mod tests {
             let layout = layout(name);
             assert_eq!(grub_partition(&layout, layout.at("/").unwrap()).as_deref(), Some(expected));
         }
+    }
+
+    /// The `efi` layout with its root on a logical volume.
+    pub(in crate::boot) fn on_lvm() -> Layout {
+        let mut layout = layout("efi");
+        let root = layout.filesystems.iter_mut().find(|filesystem| filesystem.kind == "ext4").unwrap();
+        let device =
+            std::mem::replace(&mut root.device, Device::Volume { group: "vg".into(), volume: "lv-root".into() });
+        layout.volume_groups.push(VolumeGroup {
+            name: "vg".into(),
+            uuid: Uuid::from_u128(1),
+            extent_size: 4 * MIB,
+            physical_volumes: vec![PhysicalVolume {
+                name: "pv".into(),
+                device,
+                uuid: Uuid::from_u128(3),
+                size: 900 * MIB,
+                data_start: MIB,
+                extents: 200,
+            }],
+            volumes: vec![LogicalVolume {
+                name: "lv-root".into(),
+                uuid: Uuid::from_u128(2),
+                size: 400 * MIB,
+                kind: VolumeKind::Linear { segments: Vec::new() },
+            }],
+            spare: None,
+        });
+        layout
+    }
+
+    /// The `efi` layout with its root in a btrfs subvolume.
+    pub(in crate::boot) fn in_a_subvolume() -> Layout {
+        let mut layout = layout("efi");
+        let root = layout.filesystems.iter_mut().find(|filesystem| filesystem.kind == "ext4").unwrap();
+        root.kind = "btrfs".into();
+        root.mount_point = None;
+        let subvolume =
+            |name: &str, point: &str| Subvolume { name: name.into(), mount_point: Some(point.into()), fstab: None };
+        root.subvolumes = vec![subvolume("@", "/"), subvolume("@home", "/home")];
+        layout
+    }
+
+    #[test]
+    fn a_volume_is_named_by_identifiers_and_a_subvolume_is_part_of_the_path() {
+        let layout = on_lvm();
+        let (boot, above) = boot_filesystem(&layout).unwrap();
+        let name = grub_volume(&layout, &boot.device).unwrap();
+        assert_eq!(name, "lvmid/000000-0000-0000-0000-0000-0000-000001/000000-0000-0000-0000-0000-0000-000002");
+        assert_eq!(above, "/boot");
+        assert_eq!(boot_filesystem(&in_a_subvolume()).unwrap().1, "/@/boot");
+    }
+
+    #[test]
+    fn an_encrypted_boot_folder_is_refused_also_on_a_volume_in_the_container() {
+        let mut layout = on_lvm();
+        let device = layout.volume_groups[0].physical_volumes[0].device.clone();
+        layout.volume_groups[0].physical_volumes[0].device = Device::Luks { container: "hidden".into() };
+        layout.luks.push(Luks {
+            name: "hidden".into(),
+            device,
+            uuid: Uuid::from_u128(4),
+            label: String::new(),
+            header: 16 * MIB,
+            size: 800 * MIB,
+            cipher: "aes-xts-plain64".into(),
+            key_bits: 512,
+            sector_size: 512,
+            secret: "disk".into(),
+        });
+        let error = boot_filesystem(&layout).unwrap_err();
+        assert!(error.to_string().contains("`hidden`"), "{error}");
     }
 }

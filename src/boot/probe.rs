@@ -6,8 +6,8 @@
 
 use std::fmt::Write;
 
-use super::platform::{filesystem_module, grub_partition};
-use crate::disk::layout::{FileSystem, Layout, PartitionKind, Table};
+use super::platform::{filesystem_module, grub_partition, grub_volume};
+use crate::disk::layout::{FileSystem, Layout, Mounted, PartitionKind, Table};
 
 /// The part that is the same for every layout. A device is called `UUID=…`: what a configuration without `GRUB_DEVICE` then
 /// says after `root=` boots too. Any other device is unknown, as it is to the real program: menu entries keep their names.
@@ -54,39 +54,35 @@ done
 /// The script. It is called as `grub-probe` or as `grub-mkrelpath` (or `grub2-…`) and tells by its name.
 pub(super) fn script(layout: &Layout) -> String {
     let mut text = String::from("#!/bin/sh\n# grub-probe and grub-mkrelpath of an image that is still a folder\n\n");
-    let mut mounted: Vec<(usize, &FileSystem, &str)> = (0..)
-        .zip(layout.mounts())
-        .filter(|(_, mounted)| mounted.point.starts_with('/'))
-        .map(|(number, mounted)| (number, mounted.filesystem, mounted.point))
-        .collect();
+    let mut mounted: Vec<(usize, Mounted<'_>)> =
+        (0..).zip(layout.mounts()).filter(|(_, mounted)| mounted.point.starts_with('/')).collect();
     // The longest mount point first: the first match is the right one.
-    mounted.sort_by_key(|(_, _, mount_point)| std::cmp::Reverse(mount_point.len()));
+    mounted.sort_by_key(|(_, mounted)| std::cmp::Reverse(mounted.point.len()));
 
     text.push_str("of_path() {\n    case $1/ in\n");
-    for (number, _, mount_point) in &mounted {
-        let _ = writeln!(text, "        {}*) echo {number} ;;", quoted(&with_slash(mount_point)));
+    for (number, mounted) in &mounted {
+        let _ = writeln!(text, "        {}*) echo {number} ;;", quoted(&with_slash(mounted.point)));
     }
     text.push_str("    esac\n}\n\nof_device() {\n    case $1 in\n");
-    for (number, filesystem, _) in &mounted {
-        let _ = writeln!(text, "        {}) echo {number} ;;", quoted(&device(filesystem)));
+    for (number, mounted) in &mounted {
+        let _ = writeln!(text, "        {}) echo {number} ;;", quoted(&device(mounted.filesystem)));
     }
     // A relative path never ends in a slash, that of a mount point is empty: `/vmlinuz` is joined to it.
     text.push_str("        *) return 1 ;;\n    esac\n}\n\nrelative() {\n    set -- \"${1%/}\"\n    case $1/ in\n");
-    for (_, _, mount_point) in mounted.iter().filter(|(_, _, mount_point)| *mount_point != "/") {
-        let mount_point = mount_point.trim_end_matches('/');
-        let _ =
-            writeln!(text, "        {}*) echo \"${{1#{}}}\" ;;", quoted(&with_slash(mount_point)), quoted(mount_point));
+    for (_, mounted) in &mounted {
+        let point = mounted.point.trim_end_matches('/');
+        // A subvolume is a folder of its file system.
+        let above = mounted.subvolume.map_or_else(String::new, |subvolume| quoted(&format!("/{}", subvolume.name)));
+        let _ = writeln!(text, "        {}*) echo {above}\"${{1#{}}}\" ;;", quoted(&with_slash(point)), quoted(point));
     }
     text.push_str("        *) echo \"$1\" ;;\n    esac\n}\n\nanswer() {\n    case $1 in\n");
-    for (number, filesystem, _) in &mounted {
-        for (target, value) in answers(layout, filesystem) {
+    for (number, mounted) in &mounted {
+        for (target, value) in answers(layout, mounted.filesystem) {
             let _ = writeln!(text, "        {number}.{target}) echo {} ;;", quoted(&value));
         }
     }
     // A wrong hint is worse than none: nobody knows yet which disk of which machine this will be.
-    text.push_str(
-        "        *.abstraction|*.cryptodisk_uuid|*.*hint|*.hints_string) ;;\n        *) return 1 ;;\n    esac\n}\n",
-    );
+    text.push_str("        *.cryptodisk_uuid|*.*hint|*.hints_string) ;;\n        *) return 1 ;;\n    esac\n}\n");
     text.push_str(MACHINE);
     text
 }
@@ -98,12 +94,16 @@ fn answers(layout: &Layout, filesystem: &FileSystem) -> Vec<(&'static str, Strin
         ("fs_uuid", identifier(filesystem)),
         ("fs_label", filesystem.label.clone()),
     ];
+    let volume = grub_volume(layout, &filesystem.device);
+    answers.push(("abstraction", if volume.is_some() { "lvm".to_owned() } else { String::new() }));
     let Some(disk) = layout.disk_of(&filesystem.device) else { return answers };
     let index = layout.disks.iter().position(|other| other.name == disk.name).unwrap_or(0);
-    match grub_partition(layout, filesystem) {
-        Some(partition) => answers.push(("drive", format!("(hd{index},{partition})"))),
-        None => answers.push(("drive", format!("(hd{index})"))),
-    }
+    let drive = match (volume, grub_partition(layout, filesystem)) {
+        (Some(volume), _) => volume,
+        (None, Some(partition)) => format!("hd{index},{partition}"),
+        (None, None) => format!("hd{index}"),
+    };
+    answers.push(("drive", format!("({drive})")));
     let partition = layout.partition_of(&filesystem.device);
     match (disk.table, partition) {
         (Some(Table::Mbr { disk_id }), Some(partition)) => {
@@ -150,7 +150,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::platform::tests::layout;
+    use super::super::platform::tests::{in_a_subvolume, layout, on_lvm};
     use super::*;
     use crate::event::Events;
     use crate::sandbox::command::Command;
@@ -196,7 +196,7 @@ mod tests {
             ("partmap", "msdos\n"),
             ("partuuid", "1234abcd-01\n"),
             ("drive", "(hd0,msdos1)\n"),
-            ("abstraction", ""),
+            ("abstraction", "\n"),
             ("compatibility_hint", ""),
             ("hints_string", ""),
         ] {
@@ -236,5 +236,27 @@ mod tests {
         ] {
             assert_eq!(ask(&layout, "grub-mkrelpath", &[path]).as_deref(), Some(relative), "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_in_a_subvolume_begins_with_its_name() {
+        let layout = in_a_subvolume();
+        for (path, relative) in [
+            ("/", "/@\n"),
+            ("/boot/vmlinuz-6", "/@/boot/vmlinuz-6\n"),
+            ("/home/me", "/@home/me\n"),
+            ("/boot/efi/EFI", "/EFI\n"),
+        ] {
+            assert_eq!(ask(&layout, "grub-mkrelpath", &[path]).as_deref(), Some(relative), "{path}");
+        }
+        assert_eq!(ask(&layout, "grub-probe", &["-t", "fs", "/home"]).as_deref(), Some("btrfs\n"));
+    }
+
+    #[test]
+    fn a_logical_volume_is_lvm() {
+        let layout = on_lvm();
+        assert_eq!(ask(&layout, "grub-probe", &["-t", "abstraction", "/"]).as_deref(), Some("lvm\n"));
+        assert_eq!(ask(&layout, "grub-probe", &["-t", "abstraction", "/boot/efi"]).as_deref(), Some("\n"));
+        assert!(ask(&layout, "grub-probe", &["-t", "drive", "/"]).unwrap().starts_with("(lvmid/000000-"));
     }
 }

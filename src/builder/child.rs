@@ -2,13 +2,14 @@
 //!
 //! In: a plan on standard input. Out: events on standard output, one JSON object a line, and an exit status.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::Mutex;
 use std::time::Instant;
 
 use camino::Utf8PathBuf;
 
-use super::spine;
+use super::{outside, spine};
 use crate::event::{Event, Events, Failure};
 use crate::plan::Plan;
 use crate::sandbox::init;
@@ -24,16 +25,22 @@ pub struct Site {
     pub reuse: bool,
     /// The user's terminal, as [`crate::sandbox::interactive::own`] names it.
     pub terminal: Option<String>,
+    /// What was never fetched is not fetched now.
+    pub offline: bool,
+    /// Files of secrets by their names.
+    pub secrets: BTreeMap<String, Utf8PathBuf>,
 }
 
 /// Reads a plan, runs it, says what happens. Returns the exit status.
 pub fn main(site: &Site) -> u8 {
     let out = Mutex::new(std::io::stdout());
+    let hidden = hidden(site);
     let events = Events::new(move |event| {
         // A parent that no longer reads is gone, and its death ends us too.
-        if let (Ok(mut line), Ok(mut out)) = (serde_json::to_vec(&event), out.lock()) {
-            line.push(b'\n');
-            let _ = out.write_all(&line).and_then(|()| out.flush());
+        if let (Ok(line), Ok(mut out)) = (serde_json::to_string(&event), out.lock()) {
+            let mut line = hidden.iter().fold(line, |line, secret| line.replace(secret, "***"));
+            line.push('\n');
+            let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
         }
     });
     let begun = Instant::now();
@@ -64,6 +71,21 @@ fn run(site: &Site, events: &Events) -> Result<(), Box<Failure>> {
         events.warn(warning);
     }
     spine::bake(&plan, site, events)
+}
+
+/// What no event may hold: the secrets and their lines, as JSON has them, the longest first. Whoever prints one, a command or an
+/// error, it does not leave this process. Very short ones would hide half of every word.
+fn hidden(site: &Site) -> Vec<String> {
+    let texts = site.secrets.values().filter_map(|file| outside::read_secret(file).ok());
+    let mut hidden: Vec<String> = texts
+        .flat_map(|text| std::iter::once(text.clone()).chain(text.lines().map(str::to_owned)).collect::<Vec<_>>())
+        .map(|text| text.trim().to_owned())
+        .filter(|text| text.len() >= 4)
+        .map(|text| serde_json::Value::from(text).to_string().trim_matches('"').to_owned())
+        .collect();
+    hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    hidden.dedup();
+    hidden
 }
 
 /// Milliseconds since `begun`.

@@ -64,6 +64,16 @@ pub enum BuildError {
         /// The element.
         element: String,
     },
+    /// A function describes another disk than when it was planned.
+    #[error(
+        "{step} describes a disk that was not planned: {node}; describe it by facts and options alone, the tree is not there when the build is planned"
+    )]
+    DiskChanged {
+        /// The step.
+        step: String,
+        /// What it said.
+        node: String,
+    },
     /// A script failed; it says all by itself.
     #[error("{}", .0.message)]
     Script(Box<Diagnostic>),

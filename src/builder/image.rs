@@ -3,10 +3,13 @@
 //! In: a tree and what the boot loader made. Out: artifacts. The raw image is made only when an output or a hook needs one, and
 //! straight in its output's place when `raw` is asked for.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::child::Site;
 use super::error::BuildError;
+use super::outside::read_secret;
 use crate::boot::{self, BootFiles};
 use crate::disk;
 use crate::disk::layout::Layout;
@@ -36,6 +39,8 @@ pub struct Raw {
     pub disk: String,
     /// Its size in bytes.
     pub size: u64,
+    /// The root hashes of its verified devices, by their names.
+    pub root_hashes: BTreeMap<String, String>,
 }
 
 impl Image<'_> {
@@ -56,13 +61,28 @@ impl Image<'_> {
         };
         let layout = disk::solve::solve(&self.plan.disk.config, parameters, size, &self.plan.seed)?;
         let disk = layout.disks.first().map(|disk| disk.name.clone()).unwrap_or_default();
-        disk::direct::write(&layout, &disk, tree, &file, self.plan.source_date_epoch, self.events)?;
-        Ok(Raw { file, layout, disk, size })
+        let secrets = self.secrets(&layout)?;
+        let (time, events) = (self.plan.source_date_epoch, self.events);
+        let content = disk::direct::Content { tree, time, secrets: &secrets, events };
+        let written = disk::direct::write(&layout, &disk, &file, &content)?;
+        Ok(Raw { file, layout, disk, size, root_hashes: written.root_hashes })
+    }
+
+    /// The secrets that open the containers of `layout`.
+    fn secrets(&self, layout: &Layout) -> Result<BTreeMap<String, Vec<u8>>, BuildError> {
+        let wanted = layout.luks.iter().filter_map(|container| self.site.secrets.get_key_value(&container.secret));
+        let read = |(name, file): (&String, &Utf8PathBuf)| {
+            let text = read_secret(file).map_err(BuildError::system(format!("read the secret `{name}`")))?;
+            Ok((name.clone(), text.into_bytes()))
+        };
+        wanted.map(read).collect()
     }
 
     /// Puts the boot loader's code into a raw image.
     pub fn install_boot_code(&self, raw: &Raw, files: Option<&BootFiles>) -> Result<(), BuildError> {
-        files.map_or(Ok(()), |files| Ok(boot::install(files, &raw.layout, &raw.disk, &raw.file)?))
+        let Some(files) = files else { return Ok(()) };
+        boot::install(files, &raw.layout, &raw.disk, &raw.file)?;
+        Ok(boot::install_root_hashes(&raw.root_hashes, &raw.layout, &raw.disk, &raw.file)?)
     }
 
     /// What tells this build's temporary files from another's: the name of its work folder.

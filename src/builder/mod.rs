@@ -12,6 +12,7 @@ mod hooks;
 mod image;
 mod interrupts;
 mod old_output;
+mod outside;
 pub mod parent;
 mod spine;
 mod stack;

@@ -3,6 +3,7 @@
 //! In: a plan and a reader of events. Out: finished artifacts in their places, or a failure; never anything in between. Starts
 //! the builder, hands it the plan, passes its events on, ends it when the user interrupts, and makes artifacts durable.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::thread;
@@ -27,6 +28,10 @@ pub struct Settings {
     pub reuse: bool,
     /// Outputs that exist are renamed, with date and time in their names, instead of being replaced.
     pub keep_old_outputs: bool,
+    /// Files of secrets by their names: the builder reads them, the plan never holds them.
+    pub secrets: BTreeMap<String, Utf8PathBuf>,
+    /// What was never fetched is not fetched now.
+    pub offline: bool,
 }
 
 /// How a build ended.
@@ -137,6 +142,11 @@ fn supervise(
     if !settings.reuse {
         arguments.push("--no-reuse");
     }
+    if settings.offline {
+        arguments.push("--offline");
+    }
+    let secrets: Vec<String> = settings.secrets.iter().map(|(name, file)| format!("{name}={file}")).collect();
+    arguments.extend(secrets.iter().flat_map(|secret| ["--secret", secret.as_str()]));
     arguments.extend(word.iter().flat_map(|word| ["--terminal", word.as_str()]));
     let kept: Vec<_> = std::iter::once(lock).chain(descriptors.into_iter().flatten()).collect();
     let (mut builder, pipes) =

@@ -9,8 +9,8 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::BuildError;
-use crate::disk::fstab;
 use crate::disk::layout::Layout;
+use crate::disk::{crypttab, fstab};
 
 /// Writes `/etc/fstab` and makes the folders that file systems are mounted on.
 pub fn write_fstab(root: &Utf8Path, layout: &Layout) -> Result<(), BuildError> {
@@ -19,11 +19,30 @@ pub fn write_fstab(root: &Utf8Path, layout: &Layout) -> Result<(), BuildError> {
         make_folder(root, point).map_err(BuildError::system(format!("make the mount point {point}")))?;
     }
     let etc = make_folder(root, "/etc").map_err(BuildError::system("make /etc"))?;
-    // Made beside and renamed: a link that an element put there is replaced, not followed.
-    let unfinished = etc.join(".fstab.kiln");
-    fs::write(&unfinished, fstab::text(layout))
-        .and_then(|()| fs::rename(&unfinished, etc.join("fstab")))
-        .map_err(BuildError::system("write /etc/fstab"))
+    replace(&etc, "fstab", &fstab::text(layout))?;
+    if layout.luks.is_empty() { Ok(()) } else { write_crypttab(root, &etc, layout) }
+}
+
+/// Writes the file `name` of the image's folder `folder`. Made beside and renamed: a link that an element put there is replaced, not
+/// followed.
+fn replace(folder: &Utf8Path, name: &str, text: &str) -> Result<(), BuildError> {
+    let unfinished = folder.join(format!(".{name}.kiln"));
+    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, folder.join(name)));
+    written.map_err(BuildError::system(format!("write {name} in {folder}")))
+}
+
+/// Writes `/etc/crypttab`, and lets Debian's initramfs take the key files that the image has. Whoever reads the initramfs then has
+/// them, so it is made for root's eyes only.
+fn write_crypttab(root: &Utf8Path, etc: &Utf8Path, layout: &Layout) -> Result<(), BuildError> {
+    let has_key = |name: &str| root.join(crypttab::key_file(name).trim_start_matches('/')).is_file();
+    replace(etc, "crypttab", &crypttab::text(layout, has_key))?;
+    if !layout.luks.iter().any(|container| has_key(&container.name)) {
+        return Ok(());
+    }
+    let folder = |path: &str| make_folder(root, path).map_err(BuildError::system(format!("make {path}")));
+    let pattern = format!("KEYFILE_PATTERN=\"{}\"\n", crypttab::key_file("*"));
+    replace(&folder("/etc/cryptsetup-initramfs")?, "conf-hook", &pattern)?;
+    replace(&folder("/etc/initramfs-tools/conf.d")?, "kiln-keys", "UMASK=0077\n")
 }
 
 /// The folder `inside` of the tree, made when it is not there. Links are refused: on the host they lead out of the tree.
@@ -107,6 +126,34 @@ mod tests {
         assert!(!root.join("root/work/pip.log").exists());
         assert_eq!(fs::read(root.join("root/.profile")).unwrap(), b"text");
         assert!(root.join("var/log/link").is_symlink());
+    }
+
+    #[test]
+    fn a_container_is_opened_with_the_key_that_the_image_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let container = crate::disk::layout::Luks {
+            name: "hidden".into(),
+            device: crate::disk::layout::Device::Disk { disk: "image0".into() },
+            uuid: uuid::Uuid::from_u128(1),
+            label: String::new(),
+            header: 16 << 20,
+            size: 1 << 30,
+            cipher: "aes-xts-plain64".into(),
+            key_bits: 512,
+            sector_size: 512,
+            secret: "disk".into(),
+        };
+        let layout = Layout { luks: vec![container], ..Layout::default() };
+        write_fstab(root, &layout).unwrap();
+        assert!(fs::read_to_string(root.join("etc/crypttab")).unwrap().contains(" none "));
+        assert!(!root.join("etc/cryptsetup-initramfs").exists());
+        fs::create_dir(root.join("etc/cryptsetup-keys.d")).unwrap();
+        fs::write(root.join("etc/cryptsetup-keys.d/hidden.key"), "key").unwrap();
+        write_fstab(root, &layout).unwrap();
+        assert!(fs::read_to_string(root.join("etc/crypttab")).unwrap().contains(" /etc/cryptsetup-keys.d/hidden.key "));
+        let pattern = fs::read_to_string(root.join("etc/cryptsetup-initramfs/conf-hook")).unwrap();
+        assert_eq!(pattern, "KEYFILE_PATTERN=\"/etc/cryptsetup-keys.d/*.key\"\n");
     }
 
     #[test]

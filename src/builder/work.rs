@@ -15,6 +15,7 @@ use super::error::BuildError;
 use super::ground::Ground;
 use super::hooks::Hooks;
 use super::image::Image;
+use super::outside::Outer;
 use super::stack::{Laid, Place, Reuse, Stack};
 use super::tidy;
 use crate::boot::{self, BootFiles};
@@ -24,7 +25,7 @@ use crate::event::Events;
 use crate::plan::{self, Action, Phase, Plan, PlannedElement, Step};
 use crate::plumbing;
 use crate::sandbox::chroot::Chroot;
-use crate::script;
+use crate::script::{self, Effect};
 use crate::store::Store;
 use crate::target::{Facts, Packages, tree::Tree};
 
@@ -223,9 +224,32 @@ impl<'a> Worker<'a> {
             }
             _ => (self.packages(place.root)?, None),
         };
-        let tree = Tree::new(place.root, packages, self.events.clone())?;
-        script::run::run(&call, Arc::new(tree), self.events).map_err(|failed| BuildError::Script(Box::new(failed)))?;
+        let outside = Outer {
+            store: self.store.clone(),
+            variables: self.plan.variables.clone(),
+            offline: self.image.site.offline,
+            secrets: self.image.site.secrets.clone(),
+            events: self.events.clone(),
+        };
+        let tree = Tree::new(place.root, packages, self.events.clone())?.with_outside(Arc::new(outside));
+        let effects = script::run::run(&call, Arc::new(tree), self.events);
+        self.disk_as_planned(step, &effects.map_err(|failed| BuildError::Script(Box::new(failed)))?)?;
         self.unchanged(&call.element)
+    }
+
+    /// Refuses a description of the disk that is not the one that was planned: a function that looks at the tree sees another one
+    /// when planning.
+    fn disk_as_planned(&self, step: &Step, effects: &[Effect]) -> Result<(), BuildError> {
+        let disk = &self.plan.disk;
+        let file = disk.origin.strip_suffix(".rhai");
+        let described =
+            effects.iter().filter(|effect| file.is_some() && script::api::disk::VERBS.contains(&effect.verb.as_str()));
+        for node in described.flat_map(|effect| &effect.args) {
+            if !disk.text.lines().any(|line| line.trim_end_matches(',') == node.to_string()) {
+                return Err(BuildError::DiskChanged { step: step.id.clone(), node: node.to_string() });
+            }
+        }
+        Ok(())
     }
 
     /// The facts of the image. What `environment.d` sets, scripts read too; of a tree that hooks make, it says what it is.

@@ -124,7 +124,7 @@ fn value(symbol: &str, parameters: &Parameters, file: &Utf8Path) -> Result<Strin
         "boot-label" => description(parameters)?.boot_label().to_owned(),
         "mount-points" => {
             let config = description(parameters)?;
-            config.mounts.iter().map(|mount| mount.mount_point.as_str()).collect::<Vec<_>>().join("|")
+            config.points().collect::<Vec<_>>().join("|")
         }
         _ => return state_value(symbol, &devices(parameters, file)?),
     };

@@ -26,6 +26,9 @@ pub struct BootArgs {
     /// Memory of the machine, MiB
     #[arg(long, value_name = "MiB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(64..))]
     memory: u32,
+    /// Bytes per sector of the machine's disk: 512 or 4096
+    #[arg(long, value_name = "BYTES", default_value_t = 512, value_parser = sector_size)]
+    sector_size: u32,
     /// Format of the image [default: told by its first bytes]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
@@ -53,6 +56,14 @@ impl From<Format> for DiskFormat {
             Format::Vhdx => Self::Vhdx,
             Format::Vmdk => Self::Vmdk,
         }
+    }
+}
+
+fn sector_size(text: &str) -> Result<u32, String> {
+    match text {
+        "512" => Ok(512),
+        "4096" => Ok(4096),
+        _ => Err("a sector has 512 or 4096 bytes".to_owned()),
     }
 }
 
@@ -115,6 +126,7 @@ fn machine(args: &BootArgs) -> Result<Machine, VmError> {
         format: args.format.map_or(detected, Into::into),
         arch,
         firmware,
+        sector_size: args.sector_size,
         memory: args.memory,
         processors,
     })

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use super::dib::environment;
 use super::prepare::{self, Prepared};
 use super::words::ImageArgs;
-use super::{checks, variables};
+use super::{checks, secrets, variables};
 use crate::builder::parent::{self, Outcome, Settings};
 use crate::element::{architecture, secret};
 use crate::event::Events;
@@ -23,6 +23,9 @@ use crate::ui::{Form, Options, Screen, Verbosity};
 pub struct BuildArgs {
     #[command(flatten)]
     image: ImageArgs,
+    /// A secret that elements with the permission `secrets:NAME` may read; may be repeated
+    #[arg(long = "secret", value_name = "NAME=FILE")]
+    secrets: Vec<String>,
     /// Run every step, whatever earlier builds left in the store; keep nothing but packages
     #[arg(long)]
     no_cache: bool,
@@ -50,7 +53,7 @@ enum LogFormat {
 
 /// Builds an image.
 pub fn run(args: BuildArgs) -> ExitCode {
-    let prepared = match prepared(&args) {
+    let (prepared, secrets) = match prepared(&args) {
         Ok(prepared) => prepared,
         Err(message) => return super::refuse(&message),
     };
@@ -69,17 +72,21 @@ pub fn run(args: BuildArgs) -> ExitCode {
             let _ = screen.handle(&event);
         }
     });
-    ExitCode::from(status(&carry_out(&Run { prepared, reuse: !args.no_cache, keep_old_outputs: false }, &events)))
+    let offline = args.image.offline();
+    let run = Run { prepared, reuse: !args.no_cache, keep_old_outputs: false, secrets, offline };
+    ExitCode::from(status(&carry_out(&run, &events)))
 }
 
 /// Everything up to the slow part.
-fn prepared(args: &BuildArgs) -> Result<Prepared, String> {
+fn prepared(args: &BuildArgs) -> Result<(Prepared, BTreeMap<String, Utf8PathBuf>), String> {
+    let secrets = secrets::read(&args.secrets)?;
     let request = args.image.request()?;
     let (environment, here) = (request.environment.clone(), request.directory.clone());
     let prepared = prepare::plan(request, args.image.store()?, super::colour())?;
+    secrets::check(&prepared.plan, &secrets)?;
     checks::check(&prepared.plan, &prepared.store)?;
     environment::make_folders(&environment, &here)?;
-    Ok(prepared)
+    Ok((prepared, secrets))
 }
 
 /// A build that nothing stands in the way of.
@@ -90,12 +97,22 @@ pub struct Run {
     pub reuse: bool,
     /// Outputs that exist are renamed first.
     pub keep_old_outputs: bool,
+    /// Files of secrets by their names.
+    pub secrets: BTreeMap<String, Utf8PathBuf>,
+    /// What was never fetched is not fetched now.
+    pub offline: bool,
 }
 
 /// Builds; `events` says how it goes.
 pub fn carry_out(run: &Run, events: &Events) -> Outcome {
-    let Run { prepared: Prepared { plan, store }, reuse, keep_old_outputs } = run;
-    let settings = Settings { store: store.clone(), reuse: *reuse, keep_old_outputs: *keep_old_outputs };
+    let Run { prepared: Prepared { plan, store }, reuse, keep_old_outputs, secrets, offline } = run;
+    let settings = Settings {
+        store: store.clone(),
+        reuse: *reuse,
+        keep_old_outputs: *keep_old_outputs,
+        secrets: secrets.clone(),
+        offline: *offline,
+    };
     let outcome = parent::build(plan, &settings, events);
     if matches!(outcome, Outcome::Interrupted { .. }) {
         eprintln!("interrupted; nothing of the build is left, its finished steps are kept for the next one");

@@ -19,6 +19,12 @@ pub struct BuilderArgs {
     /// Use no layers of earlier builds and keep none
     #[arg(long)]
     no_reuse: bool,
+    /// Fetch nothing
+    #[arg(long)]
+    offline: bool,
+    /// Files of secrets
+    #[arg(long = "secret")]
+    secrets: Vec<String>,
     /// Descriptors of the user's terminal
     #[arg(long)]
     terminal: Option<String>,
@@ -37,5 +43,12 @@ pub fn run(args: BuilderArgs) -> ExitCode {
         store: args.store,
         reuse: !args.no_reuse,
         terminal: args.terminal,
+        offline: args.offline,
+        secrets: args
+            .secrets
+            .iter()
+            .filter_map(|word| word.split_once('='))
+            .map(|(name, file)| (name.to_owned(), file.into()))
+            .collect(),
     }))
 }

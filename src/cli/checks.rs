@@ -91,7 +91,8 @@ fn tools(plan: &Plan) -> Result<(), String> {
     let missing: Vec<_> =
         disk::direct::host_tools(&layout).into_iter().filter(|(tool, _)| !on_path(PATH, tool)).collect();
     if missing.is_empty() {
-        return Ok(());
+        // Old versions and kernels without a driver.
+        return disk::direct::ways(&layout).map(drop).map_err(|error| error.to_string());
     }
     let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
     packages.dedup();

@@ -3,12 +3,14 @@
 //! In: arguments and environment. Out: a [`Request`](crate::request::Request), or one verb carried out; an exit status.
 //! One file a verb. After this room nobody knows which words were spoken. Not here: anything about elements, disks, packages.
 
+mod audit;
 mod block_device;
 pub mod boot;
 mod build;
 mod builder;
 mod checks;
 pub mod dib;
+mod disk_functions;
 mod duration;
 mod library;
 mod meaning;
@@ -16,6 +18,7 @@ mod packages;
 mod plan;
 mod port;
 mod prepare;
+mod secrets;
 mod size;
 pub mod test;
 mod variables;
@@ -44,6 +47,8 @@ enum Verb {
     Packages(packages::PackagesArgs),
     /// Start an image in QEMU and wait for a text on its console
     Boot(boot::BootArgs),
+    /// Show what elements may do, and what grew
+    Audit(audit::AuditArgs),
     /// Run the tests of elements, on an image in memory
     Test(test::TestArgs),
     /// Make a Rhai draft of a shell element
@@ -66,6 +71,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(args) => plan::run(args),
         Verb::Packages(args) => packages::run(&args),
         Verb::Boot(args) => boot::run(args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Port(args) => port::run(&args),
         Verb::Builder(args) => builder::run(args),

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::prepare::{Prepared, prepare};
 use super::words::ImageArgs;
-use crate::plan::explain;
+use crate::disk::direct;
+use crate::plan::{Plan, explain};
 
 /// Words of `kiln plan`.
 #[derive(Args, Debug)]
@@ -26,6 +27,7 @@ pub fn run(args: PlanArgs) -> ExitCode {
     };
     if !args.json {
         super::print(&explain::text(&plan));
+        super::print(&ways(&plan));
         return ExitCode::SUCCESS;
     }
     match serde_json::to_string_pretty(&plan.without_secrets()) {
@@ -35,4 +37,14 @@ pub fn run(args: PlanArgs) -> ExitCode {
         }
         Err(error) => super::refuse(&format!("cannot write down the plan: {error}")),
     }
+}
+
+/// What is special about writing the disk on this machine: what its tools are too old for.
+fn ways(plan: &Plan) -> String {
+    let lines = match plan.provisional_layout().map(|layout| direct::ways(&layout)) {
+        Ok(Ok(ways)) => ways.iter().map(|(node, way)| format!("  {node}: {way}\n")).collect::<String>(),
+        Ok(Err(error)) => format!("  not on this machine: {error}\n"),
+        Err(_) => String::new(),
+    };
+    if lines.is_empty() { lines } else { format!("\nwriting the disk\n{lines}") }
 }

@@ -33,6 +33,10 @@ pub fn plan(mut request: Request, store: Utf8PathBuf, colour: bool) -> Result<Pr
     let elements = element::resolve(&request, &catalog).map_err(|error| explain(&error, colour))?;
     warn(&elements);
     let settings = element::settings(&request, &elements).map_err(|error| explain(&error, colour))?;
+    let block_device = match block_device {
+        None => super::disk_functions::described(&request, &elements, &settings, colour)?,
+        given => given,
+    };
     let plan = plan::assemble(&request, &elements, &settings, block_device).map_err(|error| error.to_string())?;
     Ok(Prepared { plan, store })
 }

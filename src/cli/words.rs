@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
+use super::audit::PolicyArgs;
 use super::dib::{Options, environment};
 use super::variables::Environment;
 use super::{duration, meaning, size, variables};
@@ -70,6 +71,8 @@ pub struct ImageArgs {
     /// Ask elements to use what they have cached instead of a network, as DIB_OFFLINE=1
     #[arg(long)]
     offline: bool,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// Elements of the image, one of them an operating system: vm debian-minimal
     #[arg(required = true, value_name = "ELEMENT")]
     elements: Vec<String>,
@@ -125,6 +128,7 @@ impl ImageArgs {
             keep_old_outputs: false,
             disk_writer: self.disk_writer,
             dib_strict: self.dib_strict,
+            policy: self.policy.read()?,
             directory: here,
             breakpoints: meaning::breakpoints(&environment)?,
             environment,
@@ -159,6 +163,11 @@ impl ImageArgs {
             options.insert(name.to_owned(), value.to_owned());
         }
         Ok(options)
+    }
+
+    /// Nothing is to be fetched.
+    pub fn offline(&self) -> bool {
+        self.offline || variables::var("DIB_OFFLINE").is_some_and(|value| !value.is_empty())
     }
 
     /// The store these words and the environment name.

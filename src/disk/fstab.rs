@@ -21,7 +21,7 @@ pub fn text(layout: &Layout) -> String {
 
 /// What fstab's first field says. A verified file system is its opened device: the label would find the unverified one.
 /// Squashfs has neither label nor identifier, so it is its partition or volume.
-fn source(layout: &Layout, filesystem: &FileSystem) -> String {
+pub fn source(layout: &Layout, filesystem: &FileSystem) -> String {
     if let Some(verity) = layout.verity_of(&filesystem.device) {
         return format!("/dev/mapper/{}", verity.name);
     }

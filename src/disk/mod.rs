@@ -4,7 +4,9 @@
 //! `config`, `size`, `solve`, `fstab` and `layout` touch no system. Not here: boot code (`boot/`), image formats (`format/`).
 
 pub mod config;
+pub mod crypttab;
 pub mod direct;
+mod driver;
 pub mod fstab;
 pub mod image_size;
 pub mod layout;

@@ -5,6 +5,7 @@
 //! ([`packages::resolve`]). Not here: the order of hooks between elements (`plan/`), running hooks (`script/`).
 
 pub mod architecture;
+pub mod audit;
 pub mod built_in;
 pub mod catalog;
 pub mod error;

@@ -18,6 +18,7 @@ use super::{
     collection, shell, writer,
 };
 use crate::disk;
+use crate::element::audit::audit;
 use crate::element::packages::{self, PackageFacts, PhasePackages};
 use crate::element::{Element, Hook, HookKind, Settings, secret};
 use crate::format;
@@ -34,12 +35,12 @@ pub fn assemble(
     settings: &Settings,
     disk: Option<(String, String)>,
 ) -> Result<Plan, PlanError> {
+    elements.iter().try_for_each(|element| request.policy.judge(&audit(element)))?;
     let shell = shell::is_needed(request, elements);
     if shell {
         collection::check(elements)?;
     }
     let system = system(elements, settings)?;
-    let packages = declared_packages(request, elements, settings, &system)?;
     let mut plan = Plan {
         version: VERSION,
         name: request.output.file_name().unwrap_or("image").to_owned(),
@@ -61,6 +62,7 @@ pub fn assemble(
     // A description that cannot be is found now, not after the packages.
     let layout = plan.provisional_layout()?;
     disk::direct::check(&layout)?;
+    let packages = declared_packages(request, elements, settings, &plan.system, &layout)?;
     plan.shell = shell.then(|| shell::plan(request, elements, settings, &layout, &plan.variables));
     let native = !plan.system.package_manager.is_empty();
     let bootstrap = native.then(|| bootstrap(request, elements, settings, &plan.system, &packages));
@@ -86,20 +88,35 @@ fn declared_packages(
     elements: &[Element],
     settings: &Settings,
     system: &System,
+    layout: &disk::layout::Layout,
 ) -> Result<BTreeMap<Phase, PhasePackages>, PlanError> {
     let installer = elements.iter().find(|element| element.name == "package-installs");
     let has_hooks = installer.is_some_and(|element| element.hooks.iter().any(is_shell));
     if has_hooks || (installer.is_none() && system.package_manager.is_empty()) {
         return Ok(BTreeMap::new());
     }
+    let mut variables = settings.variables.clone();
+    variables.extend(disk_variables(layout));
     let facts = PackageFacts {
         distribution: system.distribution.clone(),
         family: system.family.clone(),
         release: system.release.clone(),
         arch: request.arch.clone(),
-        variables: settings.variables.clone(),
+        variables,
     };
     Ok(packages::resolve(elements, &facts)?)
+}
+
+/// What `package-installs` may ask about the disk, so that the image gets the packages that start from it: `True` or `False`.
+fn disk_variables(layout: &disk::layout::Layout) -> [(String, String); 4] {
+    let has = |kind: &str| layout.filesystems.iter().any(|filesystem| filesystem.kind == kind);
+    [
+        ("BTRFS", has("btrfs")),
+        ("LUKS", !layout.luks.is_empty()),
+        ("LVM", !layout.volume_groups.is_empty()),
+        ("XFS", has("xfs")),
+    ]
+    .map(|(name, has)| (format!("KILN_DISK_{name}"), if has { "True" } else { "False" }.to_owned()))
 }
 
 fn is_shell(hook: &Hook) -> bool {

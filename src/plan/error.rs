@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 
 use crate::disk;
 use crate::element::ElementError;
+use crate::element::audit::AuditError;
 use crate::format;
 
 /// Why elements and a request do not make a plan.
@@ -12,6 +13,9 @@ pub enum PlanError {
     /// An element is wrong.
     #[error(transparent)]
     Element(#[from] ElementError),
+    /// An element may do what the policy forbids.
+    #[error(transparent)]
+    Denied(#[from] AuditError),
     /// The block-device description is wrong.
     #[error(transparent)]
     Config(#[from] disk::config::ConfigError),

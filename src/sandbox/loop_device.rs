@@ -102,6 +102,19 @@ impl LoopDevice {
     /// # Errors
     /// When the kernel has no loop devices (`NotFound` for [`CONTROL`]), is older than 5.8, or refuses.
     pub fn attach(image: &Utf8Path, sector_size: u32) -> io::Result<Self> {
+        Self::attach_range(image, sector_size, None)
+    }
+
+    /// Attaches the bytes of `image` from `start`, `size` of them, as a disk of their own, as [`attach`](Self::attach) does the
+    /// whole. Both are multiples of 512.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub fn attach_part(image: &Utf8Path, sector_size: u32, start: u64, size: u64) -> io::Result<Self> {
+        Self::attach_range(image, sector_size, Some((start, size)))
+    }
+
+    fn attach_range(image: &Utf8Path, sector_size: u32, range: Option<(u64, u64)>) -> io::Result<Self> {
         let control = OpenOptions::new().read(true).write(true).open(CONTROL)?;
         let file = OpenOptions::new().read(true).write(true).open(image)?;
         for _ in 0..ATTEMPTS {
@@ -114,7 +127,7 @@ impl LoopDevice {
                 Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => continue,
                 other => other?,
             };
-            match configure(&device, &file, image, sector_size) {
+            match configure(&device, &file, image, sector_size, range) {
                 Ok(()) => {
                     let image = image.to_owned();
                     return Ok(Self { device: Some(device), name, image, node, partitions: Vec::new() });
@@ -223,7 +236,13 @@ impl Drop for LoopDevice {
     }
 }
 
-fn configure(device: &File, file: &File, image: &Utf8Path, sector_size: u32) -> nix::Result<()> {
+fn configure(
+    device: &File,
+    file: &File,
+    image: &Utf8Path,
+    sector_size: u32,
+    range: Option<(u64, u64)>,
+) -> nix::Result<()> {
     let mut file_name = [0; 64];
     // Its end is a zero; losetup shows it when it cannot find the file.
     for (to, from) in file_name[..63].iter_mut().zip(image.as_str().bytes()) {
@@ -231,11 +250,12 @@ fn configure(device: &File, file: &File, image: &Utf8Path, sector_size: u32) -> 
     }
     let info = request::LoopInfo {
         ids: [0; 3],
-        offset: 0,
-        size_limit: 0,
+        offset: range.map_or(0, |(start, _)| start),
+        size_limit: range.map_or(0, |(_, size)| size),
         number: 0,
         encryption: [0; 2],
-        flags: AUTOCLEAR | PARTSCAN,
+        // A part has no partitions.
+        flags: if range.is_some() { AUTOCLEAR } else { AUTOCLEAR | PARTSCAN },
         file_name,
         crypt_name: [0; 64],
         key: [0; 32],

@@ -57,6 +57,16 @@ impl Mounted {
         Ok(Self { at: Some(at.to_owned()) })
     }
 
+    /// Mounts the subvolume `name` of the file system of `kind` (btrfs) on `device` at the folder `at`.
+    ///
+    /// # Errors
+    /// As [`device`](Self::device), and when there is no such subvolume.
+    pub fn subvolume(device: &Utf8Path, kind: &str, name: &str, at: &Utf8Path) -> io::Result<Self> {
+        let options = format!("subvol={name}");
+        mount(Some(device.as_std_path()), at.as_std_path(), Some(kind), MsFlags::empty(), Some(options.as_str()))?;
+        Ok(Self { at: Some(at.to_owned()) })
+    }
+
     /// Mounts memory, at most `size` bytes, at the folder `at`. The table of mounts names `source` for it.
     ///
     /// # Errors

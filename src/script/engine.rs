@@ -4,7 +4,7 @@
 //! Not here: the verbs (`api/`), calling a function (`run`).
 
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rhai::packages::{Package, StandardPackage};
 use rhai::{Engine, FuncRegistration, Module, OptimizationLevel, Shared};
@@ -18,16 +18,21 @@ use crate::event::{Event, Events, Level};
 pub const MODULES: usize = 64;
 /// Calls inside calls. 64 fit the stack of `super::run` in every build profile.
 pub const CALL_LEVELS: usize = 64;
-/// Operations of one run; a second of work, and far more than any element needs.
-pub const OPERATIONS: u64 = 50_000_000;
+/// Operations of one run; half a second of work, and far more than any element needs.
+pub const OPERATIONS: u64 = 10_000_000;
 /// Bytes of one string.
 pub const STRING: usize = 16 << 20;
 /// Entries of one array or map. Small: with a size limit every push measures the whole array again.
 pub const ENTRIES: usize = 20_000;
-/// Time that a script may compute, without what its verbs take.
-pub const TIME: Duration = Duration::from_secs(60);
+/// Calls of verbs in one run: those that only look leave no effect that could be counted.
+pub const CALLS: u64 = 100_000;
+/// Processor time that a script may compute, without what its verbs take; 10 million operations need less. Not the clock's: a busy
+/// machine must not make a difference. Values that nest without end are what needs it: each operation walks through all of one.
+pub const TIME: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
 /// What [`rhai::EvalAltResult::ErrorTerminated`] carries when the time is over.
 pub const TIME_OVER: &str = "time";
+/// What it carries after too many calls.
+pub const TOO_MANY_CALLS: &str = "calls";
 
 static STANDARD: LazyLock<Shared<Module>> = LazyLock::new(|| StandardPackage::new().as_shared_module());
 static VERBS: LazyLock<Shared<Module>> = LazyLock::new(|| {
@@ -37,11 +42,18 @@ static VERBS: LazyLock<Shared<Module>> = LazyLock::new(|| {
 });
 static TEST_VERBS: LazyLock<Shared<Module>> = LazyLock::new(|| api::test_module().into());
 
-/// An engine for one run. `verbs_took` says how much of the time passed inside verbs; `testing` adds the tests' own verbs.
+/// Processor time that this thread has used.
+pub fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+/// An engine for one run, on a thread of its own. `verbs` says how often verbs were called and how much of the thread's processor
+/// time they took; `testing` adds the tests' own verbs.
 pub fn engine(
     imports: Imports,
     events: &Events,
-    verbs_took: impl Fn() -> Duration + Send + Sync + 'static,
+    verbs: impl Fn() -> (u64, Duration) + Send + Sync + 'static,
     testing: bool,
 ) -> Engine {
     let mut engine = Engine::new_raw();
@@ -68,11 +80,16 @@ pub fn engine(
     if testing {
         engine.register_global_module(TEST_VERBS.clone());
     }
-    let start = Instant::now();
     // Reading the clock each time would cost a third of the speed.
     engine.on_progress(move |count| {
-        let over = count & 1023 == 0 && start.elapsed().saturating_sub(verbs_took()) > TIME;
-        over.then(|| TIME_OVER.into())
+        if count & 1023 != 0 {
+            return None;
+        }
+        let (calls, took) = verbs();
+        if calls > CALLS {
+            return Some(TOO_MANY_CALLS.into());
+        }
+        (processor_time().saturating_sub(took) > TIME).then(|| TIME_OVER.into())
     });
     engine
 }

@@ -113,6 +113,10 @@ fn meaning(engine: &Engine, error: EvalAltResult, function: Option<&str>) -> Dia
             let text = format!("the script computed for more than {} s{during}", engine::TIME.as_secs());
             Diagnostic::new("limit.time", text).help("look for a loop over too much data")
         }
+        E::ErrorTerminated(why, _) if why.is_string() && why.to_string() == engine::TOO_MANY_CALLS => {
+            let text = format!("the script called more than {} verbs{during}", engine::CALLS);
+            Diagnostic::new("limit.verbs", text).help("look for a loop that never ends")
+        }
         E::ErrorTerminated(..) => Diagnostic::new("limit.stopped", format!("the script was stopped{during}")),
         E::ErrorStackOverflow(_) => {
             let text = format!("functions called each other {} levels deep{during}", engine::CALL_LEVELS);
@@ -219,9 +223,9 @@ mod tests {
             "import \"./lib/all\" as mine;\n\nfn install(image) {\n    mine::all(image, [\"vim\", \"wim\"]);\n}\n";
         assert_snapshot!(fixture.script(text).unwrap_err().render(false), @r#"
         error[packages.missing]: package `wim` is not available
-          --> std/packages.rhai:12:15
+          --> std/packages.rhai:21:15
            |
-        12 |         image.install_packages(missing);
+        21 |         image.install_packages(missing);
            |               ^^^^^^^^^^^^^^^^
            |
           ::: vim/lib/all.rhai:4:15
@@ -354,7 +358,7 @@ mod tests {
     fn an_endless_loop_names_the_last_verb() {
         let text = "fn install(image) {\n    image.exists(\"/etc\");\n    loop { }\n}\n";
         assert_snapshot!(failure(&[], text), @r#"
-        error[limit.operations]: the script did not end after 50 million operations in `install`
+        error[limit.operations]: the script did not end after 10 million operations in `install`
          --> vim/element.rhai:2:11
           |
         2 |     image.exists("/etc");

@@ -5,17 +5,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rhai::{NativeCallContext, Position};
 use serde_json::Value;
 
 use super::effect::Effect;
+use super::engine::processor_time;
 use super::host_error::HostError;
 use super::permission::{self, Permission, PermissionError};
 use crate::event::Events;
-use crate::plan::PlannedElement;
+use crate::plan::{Phase, PlannedElement};
 use crate::target::fake::FakeTarget;
 use crate::target::{Facts, Target};
 
@@ -34,7 +35,13 @@ struct Inner {
     effects: Mutex<Vec<Effect>>,
     violation: Mutex<Option<Violation>>,
     last: Mutex<Option<Site>>,
+    /// The function that the engine was asked to call.
+    function: Mutex<String>,
+    nodes: Mutex<Vec<Declared>>,
+    /// Texts that must not be said.
+    hidden: Mutex<Vec<String>>,
     native: AtomicU64,
+    calls: AtomicU64,
     events: Events,
     test: Option<Test>,
 }
@@ -76,12 +83,22 @@ pub struct Violation {
     pub site: Site,
 }
 
+/// A node of the disk's layout, as a script described it.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// One key, its kind, as in a block-device description.
+    pub node: Value,
+    /// Where it was said.
+    pub site: Site,
+}
+
 /// A verb in progress; its time does not count as the script's.
-pub struct Running<'a>(&'a Inner, Instant);
+pub struct Running<'a>(&'a Inner, Duration);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let nanoseconds = u64::try_from(self.1.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let took = processor_time().saturating_sub(self.1);
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.0.native.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 }
@@ -112,7 +129,11 @@ impl Image {
             effects: Mutex::default(),
             violation: Mutex::default(),
             last: Mutex::default(),
+            function: Mutex::default(),
+            nodes: Mutex::default(),
+            hidden: Mutex::default(),
             native: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
             events: events.clone(),
             test,
         })))
@@ -163,15 +184,70 @@ impl Image {
         lock(&self.0.last).clone()
     }
 
-    /// Time spent inside verbs.
-    pub fn native_time(&self) -> Duration {
-        Duration::from_nanos(self.0.native.load(Ordering::Relaxed))
+    /// How often verbs were called, and the processor time spent inside them.
+    pub fn verbs(&self) -> (u64, Duration) {
+        let nanoseconds = self.0.native.load(Ordering::Relaxed);
+        (self.0.calls.load(Ordering::Relaxed), Duration::from_nanos(nanoseconds))
+    }
+
+    /// Says which function runs.
+    pub fn calling(&self, function: &str) {
+        function.clone_into(&mut lock(&self.0.function));
+    }
+
+    /// This is the time to describe the disk: the phase's function runs, or a test.
+    pub fn describes_disk(&self) -> bool {
+        self.0.test.is_some() || *lock(&self.0.function) == Phase::BlockDevice.function()
+    }
+
+    /// Takes a node of the disk's layout.
+    pub fn declare(&self, ctx: &NativeCallContext<'_>, node: Value) {
+        lock(&self.0.nodes).push(Declared { node, site: site(ctx) });
+    }
+
+    /// What the script said of the disk so far.
+    pub fn declared(&self) -> Vec<Declared> {
+        lock(&self.0.nodes).clone()
+    }
+
+    /// A node of this kind and name was described.
+    pub fn has_declared(&self, kind: &str, name: &str) -> bool {
+        let named = |node: &Value| node.get(kind).and_then(|keys| keys.get("name")).is_some_and(|known| known == name);
+        lock(&self.0.nodes).iter().any(|declared| named(&declared.node))
+    }
+
+    /// From now on, records and messages do not show this text, nor any line of it that is long enough to matter.
+    pub fn hide(&self, secret: &str) {
+        let mut hidden = lock(&self.0.hidden);
+        hidden.extend(
+            std::iter::once(secret)
+                .chain(secret.lines())
+                .map(str::trim)
+                .filter(|text| text.len() >= 4)
+                .map(str::to_owned),
+        );
+        // The whole before its lines.
+        hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    }
+
+    /// The text without secrets.
+    pub fn shown(&self, text: &str) -> String {
+        lock(&self.0.hidden).iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+    }
+
+    fn shown_value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => self.shown(&text).into(),
+            Value::Array(items) => items.into_iter().map(|item| self.shown_value(item)).collect(),
+            other => other,
+        }
     }
 
     /// Begins a verb. The value must live as long as the verb runs.
     pub fn enter(&self, ctx: &NativeCallContext<'_>) -> Running<'_> {
         *lock(&self.0.last) = Some(site(ctx));
-        Running(&self.0, Instant::now())
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
+        Running(&self.0, processor_time())
     }
 
     /// This permission was granted, or the call is a test's own.
@@ -219,6 +295,7 @@ impl Image {
         if self.arranges(ctx) {
             return Ok(());
         }
+        let args = args.into_iter().map(|argument| self.shown_value(argument)).collect();
         let mut effects = lock(&self.0.effects);
         if effects.len() >= EFFECTS {
             return Err(HostError::new("limit.effects", format!("the script called more than {EFFECTS} verbs")));

@@ -15,9 +15,20 @@ use crate::plan::PlannedElement;
 
 /// The Rhai half of the standard library: name, text.
 pub const LIBRARY: &[(&str, &str)] = &[
+    ("bootstrap", include_str!("../../stdlib/bootstrap.rhai")),
+    ("cloud", include_str!("../../stdlib/cloud.rhai")),
+    ("consoles", include_str!("../../stdlib/consoles.rhai")),
+    ("containers", include_str!("../../stdlib/containers.rhai")),
+    ("disk", include_str!("../../stdlib/disk.rhai")),
     ("files", include_str!("../../stdlib/files.rhai")),
+    ("kernel", include_str!("../../stdlib/kernel.rhai")),
+    ("network", include_str!("../../stdlib/network.rhai")),
     ("packages", include_str!("../../stdlib/packages.rhai")),
+    ("python", include_str!("../../stdlib/python.rhai")),
     ("services", include_str!("../../stdlib/services.rhai")),
+    ("ssh", include_str!("../../stdlib/ssh.rhai")),
+    ("sysprep", include_str!("../../stdlib/sysprep.rhai")),
+    ("users", include_str!("../../stdlib/users.rhai")),
     ("variables", include_str!("../../stdlib/variables.rhai")),
 ];
 

@@ -7,17 +7,25 @@
 //! [`Diagnostic`]: crate::diagnostic::Diagnostic
 
 pub mod api;
+#[cfg(test)]
+mod conformance;
 pub mod effect;
 pub mod engine;
 pub mod error;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod fixture;
 pub mod host_error;
+#[cfg(test)]
+mod hostile;
 pub mod image;
 pub mod imports;
 pub mod jail;
 pub mod nearest;
 pub mod permission;
+#[cfg(test)]
+mod portable;
 pub mod run;
 pub mod source;
 pub mod syntax;

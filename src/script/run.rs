@@ -13,13 +13,14 @@ use rhai::{AST, CallFnOptions, Dynamic, Engine, Scope};
 use super::effect::Effect;
 use super::engine;
 use super::error;
-use super::image::{Image, Test};
+use super::image::{Declared, Image, Test};
 use super::imports::Imports;
 use super::nearest::nearest;
 use super::source::{self, Sources};
 use crate::diagnostic::Diagnostic;
 use crate::event::Events;
 use crate::plan::PlannedElement;
+use crate::target::fake::FakeTarget;
 use crate::target::{Facts, Target};
 
 /// Native stack of a script's thread; 64 call levels need up to 3 MiB without optimisation.
@@ -46,6 +47,17 @@ pub fn run(call: &Call, target: Arc<dyn Target>, events: &Events) -> Result<Vec<
     let script = Script::new(&call.element, &call.file, call.facts.clone(), target, events, None)?;
     script.call(&call.function)?;
     Ok(script.image.effects())
+}
+
+/// Calls the function for what it says of the disk alone: on an image in memory, whose changes nobody sees.
+///
+/// # Errors
+/// As [`run`].
+pub fn declared(call: &Call, events: &Events) -> Result<(Vec<Declared>, Sources), Diagnostic> {
+    let target = Arc::new(FakeTarget::new());
+    let script = Script::new(&call.element, &call.file, call.facts.clone(), target, events, None)?;
+    script.call(&call.function)?;
+    Ok((script.image.declared(), script.sources))
 }
 
 /// A loaded file with its engine and image: good for one call.
@@ -80,7 +92,7 @@ impl Script {
         sources.add(&name, &text);
         let clock = image.clone();
         let imports = Imports::new(element, &sources);
-        let engine = engine::engine(imports, events, move || clock.native_time(), testing);
+        let engine = engine::engine(imports, events, move || clock.verbs(), testing);
         let mut ast =
             engine.compile(&text).map_err(|error| error::explain(&engine, None, &sources, &name, error.into()))?;
         ast.set_source(&name);
@@ -115,6 +127,7 @@ impl Script {
                 });
             }
         };
+        self.image.calling(function);
         let ended = on_own_thread(|| {
             // The file's own declarations run with each call: without them a function would see no imports.
             let options = CallFnOptions::new().eval_ast(true).with_tag(self.image.clone());
@@ -168,7 +181,7 @@ mod tests {
             .file("element.rhai", "import \"std/packages\" as packages;\nconst ELEMENT = #{ summary: \"x\" };\nconst HOME = \"/etc/vim\";\nfn install(image) {\n    packages::ensure(image, [\"vim\"]);\n    image.write_file(global::HOME + \"/vimrc\", image.render(\"static/vimrc.j2\", #{ what: \"number\" }), #{ mode: 0o600 });\n}\n");
         let effects = fixture.install().unwrap();
         let lines: Vec<_> = effects.iter().map(|e| (e.verb.as_str(), e.file.as_str(), e.line)).collect();
-        assert_eq!(lines, [("install_packages", "std/packages.rhai", 12), ("write_file", "vim/element.rhai", 6)]);
+        assert_eq!(lines, [("install_packages", "std/packages.rhai", 21), ("write_file", "vim/element.rhai", 6)]);
         assert_eq!(fixture.target.read("/etc/vim/vimrc".into()).unwrap(), b"set number\n");
         assert_eq!(fixture.target.stat("/etc/vim/vimrc".into()).unwrap().unwrap().mode, 0o600);
     }
@@ -334,7 +347,8 @@ mod tests {
         let text = r#"
             fn install(image) {
                 image.add_group("web", #{ gid: 500 });
-                image.add_user("web", #{ uid: 500, group: "web", groups: ["a", "b"], shell: "/bin/sh" });
+                image.add_group("a");
+                image.add_user("web", #{ uid: 500, group: "web", groups: ["a"], shell: "/bin/sh" });
                 image.add_user("root");
                 let ended = image.run_in_chroot(["false"], #{ check: false, env: #{ A: "b" }, stdin: "x", timeout: 5 });
                 if ended.status != 1 || ended.stdout != "out" { throw "status"; }
@@ -346,9 +360,10 @@ mod tests {
         fixture.target.add_command(vec!["false".into()], output);
         let fixture = fixture.file("element.rhai", text);
         fixture.install().unwrap_or_else(|error| panic!("{}", error.render(false)));
-        let lines: Vec<String> = fixture.target.done().iter().map(|done| done.args.join(" ")).collect();
-        let user = "useradd --create-home --uid=500 --gid=web --groups=a,b --shell=/bin/sh web";
-        assert_eq!(lines, ["groupadd --gid=500 web", user, "false", "false"]);
+        let text = |path: &str| String::from_utf8(fixture.target.read(path.into()).unwrap()).unwrap();
+        assert!(text("/etc/passwd").ends_with("web:x:500:500::/home/web:/bin/sh\n"), "{}", text("/etc/passwd"));
+        assert_eq!(text("/etc/group"), "root:x:0:\nweb:x:500:\na:x:1000:web\n");
+        assert_eq!(text("/etc/shadow"), "web:!::0:99999:7:::\n");
     }
 
     #[test]

@@ -4,18 +4,26 @@
 //! run on it. Not here: who may call; what a real command would have done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::outside::Outside;
+use super::pretended::Pretended;
 use super::{Attributes, FileKind, Packages, Run, RunOutput, Stat, Target, TargetError, owner, resolve};
 
 /// Version that a canned package has when none is given.
 const VERSION: &str = "1.0";
+/// Bytes that one file of an image in memory may have.
+const MEMORY: u64 = 64 << 20;
 
 /// A small root tree, a package database and commands, all pretended. Cheap to clone; clones share their state.
 #[derive(Clone, Default)]
-pub struct FakeTarget(Arc<Mutex<State>>);
+pub struct FakeTarget {
+    state: Arc<Mutex<State>>,
+    outside: Arc<Pretended>,
+}
 
 /// One thing that was done to a [`FakeTarget`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,12 +93,28 @@ impl FakeTarget {
         self.state().commands.push((argv, output));
     }
 
+    /// Arranges what can be brought from outside.
+    pub fn arrange(&self) -> &Pretended {
+        &self.outside
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn record(&self, verb: &'static str, args: Vec<String>) {
         self.state().done.push(Done { verb, args });
+    }
+
+    /// Why nothing is at the real path `at`.
+    fn absent(&self, attempt: &str, path: &Utf8Path, at: &Utf8Path) -> TargetError {
+        let state = self.state();
+        let above = at.ancestors().skip(1).find_map(|folder| state.kind(folder));
+        let kind = match above {
+            Some(FileKind::Directory) | None => std::io::ErrorKind::NotFound,
+            Some(_) => std::io::ErrorKind::NotADirectory,
+        };
+        TargetError::io(attempt, path, &kind.into())
     }
 
     fn parents(&self, path: &Utf8Path) -> Result<Utf8PathBuf, TargetError> {
@@ -163,13 +187,11 @@ impl Target for FakeTarget {
 
     fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, TargetError> {
         let at = self.resolve(path, true)?;
-        match self.state().nodes.get(&at).map(|node| &node.content) {
-            Some(Content::File(content)) => Ok(content.clone()),
+        let node = self.state().nodes.get(&at).map(|node| node.content.clone());
+        match node {
+            Some(Content::File(content)) => Ok(content),
             Some(_) => Err(TargetError::new("io.failed", format!("cannot read `{path}` in the image: it is a folder"))),
-            None => {
-                let text = format!("cannot read `{path}` in the image: no such file or directory");
-                Err(TargetError::new("io.not-found", text))
-            }
+            None => Err(self.absent("read", path, &at)),
         }
     }
 
@@ -183,8 +205,8 @@ impl Target for FakeTarget {
                 return Err(TargetError::new("io.failed", text));
             }
             None => {
-                let text = format!("cannot list `{path}` in the image: no such file or directory");
-                return Err(TargetError::new("io.not-found", text));
+                drop(state);
+                return Err(self.absent("list", path, &at));
             }
         }
         let names = state.nodes.keys().filter(|node| node.parent() == Some(&at));
@@ -216,6 +238,17 @@ impl Target for FakeTarget {
             }
         }
         self.apply(&at, &attributes)
+    }
+
+    fn write_stream(&self, path: &Utf8Path, from: &mut dyn Read, attributes: Attributes) -> Result<(), TargetError> {
+        let mut content = Vec::new();
+        let read = from.take(MEMORY + 1).read_to_end(&mut content);
+        read.map_err(|error| TargetError::io("write", path, &error))?;
+        if content.len() as u64 > MEMORY {
+            let text = format!("cannot write `{path}` in the image in memory: it is larger than {} MiB", MEMORY >> 20);
+            return Err(TargetError::new("io.too-large", text));
+        }
+        self.write(path, &content, attributes)
     }
 
     fn make_dir(&self, path: &Utf8Path, attributes: Attributes) -> Result<(), TargetError> {
@@ -260,9 +293,9 @@ impl Target for FakeTarget {
     fn set_attributes(&self, path: &Utf8Path, attributes: Attributes) -> Result<(), TargetError> {
         self.record("set_attributes", vec![path.to_string()]);
         let at = self.resolve(path, true)?;
-        if self.state().kind(&at).is_none() {
-            let text = format!("cannot set owner or mode of `{path}` in the image: no such file or directory");
-            return Err(TargetError::new("io.not-found", text));
+        let kind = self.state().kind(&at);
+        if kind.is_none() {
+            return Err(self.absent("set owner or mode of", path, &at));
         }
         self.apply(&at, &attributes)
     }
@@ -277,6 +310,14 @@ impl Target for FakeTarget {
 
     fn packages(&self) -> Arc<dyn Packages> {
         Arc::new(self.clone())
+    }
+
+    fn outside(&self) -> Arc<dyn Outside> {
+        self.outside.clone()
+    }
+
+    fn is_pretended(&self) -> bool {
+        true
     }
 
     /// Asks the nodes themselves: `stat` resolves its path, and would resolve the path of every part of it again.

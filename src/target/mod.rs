@@ -3,17 +3,23 @@
 //! In: calls of verbs. Out: a changed tree ([`tree`]), or a record of what would have changed ([`fake`]).
 //! Not here: who may call (`script/`), how packages are installed (`distro/`).
 
+pub mod accounts;
 pub mod fake;
+pub mod outside;
 pub mod owner;
+pub mod pretended;
+pub mod repository;
 pub mod resolve;
 pub mod stream;
 pub mod tree;
 
+use std::io::Read;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::event::Events;
+use outside::Outside;
 
 /// What a hook can do to the root tree being made. Paths are absolute inside the tree; a symlink never leads out of it.
 pub trait Target: Send + Sync {
@@ -28,6 +34,8 @@ pub trait Target: Send + Sync {
     /// Replaces the file at `path`; missing parents are made with mode 0755. A mode or owner not given is kept from the
     /// file that was there, else 0644 and root.
     fn write(&self, path: &Utf8Path, content: &[u8], attributes: Attributes) -> Result<(), TargetError>;
+    /// As `write`, with all that is left of `from`; for content that is too large to hold in memory.
+    fn write_stream(&self, path: &Utf8Path, from: &mut dyn Read, attributes: Attributes) -> Result<(), TargetError>;
     /// Makes a folder and its missing parents; an existing one gets the attributes given.
     fn make_dir(&self, path: &Utf8Path, attributes: Attributes) -> Result<(), TargetError>;
     /// Makes (or replaces) a symlink at `path` that reads `points_to`.
@@ -40,6 +48,12 @@ pub trait Target: Send + Sync {
     fn run(&self, run: &Run) -> Result<RunOutput, TargetError>;
     /// The image's package manager.
     fn packages(&self) -> Arc<dyn Packages>;
+    /// What can be brought into the image.
+    fn outside(&self) -> Arc<dyn Outside>;
+    /// Commands and packages only pretend to work here, so files that they bring may be missing.
+    fn is_pretended(&self) -> bool {
+        false
+    }
     /// The place in the image that `path` means once every symlink on the way is followed, the last one too when
     /// `follow_last`; components that do not exist stay as they are.
     fn resolve(&self, path: &Utf8Path, follow_last: bool) -> Result<Utf8PathBuf, TargetError> {
@@ -60,6 +74,8 @@ pub trait Packages: Send + Sync {
     fn update(&self) -> Result<(), TargetError>;
     /// The installed version, `None` when not installed.
     fn version(&self, name: &str) -> Result<Option<String>, TargetError>;
+    /// Says that the image names other repositories than before: the next installation reads their indices.
+    fn repositories_changed(&self) {}
 }
 
 /// What is at a path.
@@ -73,7 +89,7 @@ pub struct Stat {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Size in bytes.
+    /// Size in bytes; 0 of a folder.
     pub size: u64,
 }
 
@@ -131,7 +147,7 @@ pub struct RunOutput {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct TargetError {
-    /// Stable dotted code: `io.not-found`, `io.failed`, `packages.missing`, `command.failed`, `command.timeout`.
+    /// Stable dotted code: `io.not-found`, `io.failed`, `packages.missing`, `command.failed`, `command.timeout`, …
     pub code: &'static str,
     /// What was attempted, on which path, and what went wrong.
     pub message: String,
@@ -147,7 +163,11 @@ impl TargetError {
     pub fn io(attempt: &str, path: &Utf8Path, error: &std::io::Error) -> Self {
         let code = if error.kind() == std::io::ErrorKind::NotFound { "io.not-found" } else { "io.failed" };
         // std adds the number of the error, which says nothing to a reader.
-        let text = error.to_string();
+        let text = match error.kind() {
+            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+            std::io::ErrorKind::NotADirectory => "a part of it is no folder".to_owned(),
+            _ => error.to_string(),
+        };
         let reason = text.split(" (os error").next().unwrap_or_default().to_lowercase();
         Self::new(code, format!("cannot {attempt} `{path}` in the image: {reason}"))
     }

@@ -10,6 +10,9 @@ use super::TargetError;
 /// How many symlinks the kernel follows in one path before it gives up; so do we.
 const LINKS: usize = 40;
 
+/// Linux opens no longer path (PATH_MAX).
+const LENGTH: usize = 4096;
+
 /// Follows every symlink of `path`, the last one too when `follow_last`. `read_link` answers what the symlink at a
 /// resolved path reads, `None` when there is none.
 ///
@@ -54,6 +57,13 @@ pub fn resolve(
 pub fn check(path: &Utf8Path) -> Result<(), TargetError> {
     if path.as_str().contains('\0') {
         return Err(TargetError::new("usage.path", format!("{:?} holds a NUL byte", path.as_str())));
+    }
+    if path.as_str().len() >= LENGTH {
+        let start: String = path.as_str().chars().take(40).collect();
+        return Err(TargetError::new(
+            "usage.path",
+            format!("`{start}…` is longer than a path may be ({LENGTH} bytes)"),
+        ));
     }
     if !path.is_absolute() {
         return Err(TargetError::new(

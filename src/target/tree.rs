@@ -15,6 +15,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{self as sys, AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 
+use super::outside::{Nothing, Outside};
 use super::{Attributes, FileKind, Packages, Run, RunOutput, Stat, Target, TargetError, owner, resolve};
 use crate::event::Events;
 use crate::sandbox::chroot::Chroot;
@@ -25,6 +26,7 @@ pub struct Tree {
     root: Utf8PathBuf,
     fd: OwnedFd,
     packages: Arc<dyn Packages>,
+    outside: Arc<dyn Outside>,
     events: Events,
     /// Makes the names of temporary files differ.
     serial: AtomicU64,
@@ -39,7 +41,13 @@ impl Tree {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = sys::open(root.as_std_path(), flags, Mode::empty())
             .map_err(|error| TargetError::io("open the root tree", root, &error.into()))?;
-        Ok(Self { root: root.to_owned(), fd, packages, events, serial: AtomicU64::new(0) })
+        let outside = Arc::new(Nothing);
+        Ok(Self { root: root.to_owned(), fd, packages, outside, events, serial: AtomicU64::new(0) })
+    }
+
+    /// The same tree, into which this brings things.
+    pub fn with_outside(self, outside: Arc<dyn Outside>) -> Self {
+        Self { outside, ..self }
     }
 
     /// Opens `path` in the image; symlinks lead to the image.
@@ -207,7 +215,8 @@ impl Target for Tree {
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
-            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            // A folder's is its file system's affair.
+            size: if kind == FileKind::Directory { 0 } else { u64::try_from(stat.st_size).unwrap_or_default() },
         }))
     }
 
@@ -258,6 +267,10 @@ impl Target for Tree {
         self.replace(path, attributes, |file| file.write_all(content))
     }
 
+    fn write_stream(&self, path: &Utf8Path, from: &mut dyn Read, attributes: Attributes) -> Result<(), TargetError> {
+        self.replace(path, attributes, |file| std::io::copy(from, file).map(drop))
+    }
+
     fn make_dir(&self, path: &Utf8Path, attributes: Attributes) -> Result<(), TargetError> {
         // Symlinks first: a missing folder behind a dangling link is made where the link leads.
         let path = self.resolve(path, true)?;
@@ -266,9 +279,12 @@ impl Target for Tree {
         for part in path.components().skip(1) {
             let folder = self.open(&at, OFlags::PATH | OFlags::DIRECTORY).map_err(fail)?;
             match sys::mkdirat(&folder, part.as_str(), Mode::from_raw_mode(0o755)) {
-                // The mask of the process must not decide.
+                // The mask of the process must not decide. Opened first: by name, a link that took the new folder's place
+                // meanwhile would be followed, out of the image too.
                 Ok(()) => {
-                    sys::chmodat(&folder, part.as_str(), Mode::from_raw_mode(0o755), AtFlags::empty()).map_err(fail)?
+                    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                    let made = sys::openat(&folder, part.as_str(), flags, Mode::empty()).map_err(fail)?;
+                    sys::fchmod(&made, Mode::from_raw_mode(0o755)).map_err(fail)?;
                 }
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(fail(error)),
@@ -335,6 +351,10 @@ impl Target for Tree {
 
     fn packages(&self) -> Arc<dyn Packages> {
         Arc::clone(&self.packages)
+    }
+
+    fn outside(&self) -> Arc<dyn Outside> {
+        Arc::clone(&self.outside)
     }
 }
 

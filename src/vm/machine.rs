@@ -109,6 +109,8 @@ pub struct Machine {
     pub arch: Arch,
     /// UEFI firmware; `None` is a PC's BIOS.
     pub firmware: Option<Firmware>,
+    /// Bytes per sector of its disk: 512 or 4096.
+    pub sector_size: u32,
     /// Its memory, MiB.
     pub memory: u32,
     /// Its processors under KVM; an emulated machine has one.
@@ -128,7 +130,9 @@ impl Machine {
             Accelerator::Tcg => ("tcg", "max", 1),
         };
         let (memory, processors) = (self.memory.to_string(), processors.to_string());
-        let disk = format!("file={},format={},if=virtio,snapshot=on", escaped(&self.image), self.format.driver());
+        let disk = format!("file={},format={},if=none,id=disk,snapshot=on", escaped(&self.image), self.format.driver());
+        let sector = self.sector_size;
+        let device = format!("virtio-blk-pci,drive=disk,logical_block_size={sector},physical_block_size={sector}");
         let mut argv: Vec<&str> = vec![
             self.arch.program(),
             "-nodefaults",
@@ -152,6 +156,8 @@ impl Machine {
             "virtio-rng-pci",
             "-drive",
             &disk,
+            "-device",
+            &device,
         ];
         if self.arch == Arch::Amd64 {
             // Without any display GRUB complains of missing video modes on the console.
@@ -191,6 +197,7 @@ mod tests {
             format: DiskFormat::Qcow2,
             arch: Arch::Amd64,
             firmware: Some(Firmware { code: "/f/code".into(), variables: "/f/vars".into() }),
+            sector_size: 512,
             memory: 1024,
             processors: 2,
         }
@@ -205,7 +212,7 @@ mod tests {
             drives.iter().all(|drive| drive.contains("snapshot=on") || drive.contains("readonly=on")),
             "{drives:?}"
         );
-        assert_eq!(drives[0], "file=./a,,b.qcow2,format=qcow2,if=virtio,snapshot=on");
+        assert_eq!(drives[0], "file=./a,,b.qcow2,format=qcow2,if=none,id=disk,snapshot=on");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! In: words and an environment. Out: an exit status, and everything that is said in DIB's manner. The build itself is the one
 //! of `kiln build`. Not here: what words mean (`request`), how lines look (`ui/transcript`).
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::sync::Mutex;
@@ -116,7 +117,7 @@ fn prepared(call: Call<'_>, options: &Options, here: &Utf8Path, events: &Events)
     let names: Vec<&str> = prepared.plan.elements.iter().map(|element| element.name.as_str()).collect();
     events.info(format!("Expanded element dependencies to: {}", names.join(" ")));
     checks::check(&prepared.plan, &prepared.store)?;
-    Ok(Run { prepared, reuse: !options.no_cache, keep_old_outputs })
+    Ok(Run { prepared, reuse: !options.no_cache, keep_old_outputs, secrets: BTreeMap::new(), offline: options.offline })
 }
 
 /// What shows the build: lines on standard output, and in the log file that was named.

@@ -78,6 +78,7 @@ pub fn request(
         keep_old_outputs: keeps_old_outputs(&environment)?,
         disk_writer: options.disk_writer,
         dib_strict: options.dib_strict,
+        policy: crate::request::Policy::default(),
         directory: here.to_owned(),
         arguments: Some(arguments.join(" ")),
         breakpoints: meaning::breakpoints(&environment)?,

@@ -1,12 +1,16 @@
 //! Tree form to graph form: every node on its own, with its name and its base.
 //!
 //! DIB's rules: a nested node's base is the node around it, a name is made of kind and base, and nested
-//! nodes come before the node around them.
+//! nodes come before the node around them. Partitions and the parts of LVM can have nodes inside them too.
 
 use crate::disk::yaml::{Kind, Place, Problem, Scalar, Value};
 
-/// Node kinds, in DIB's words.
-pub(super) const KINDS: [&str; 6] = ["local_loop", "partitioning", "lvm", "mkfs", "mount", "fstab"];
+/// Node kinds: DIB's words, then those that only kiln knows.
+pub(super) const KINDS: [&str; 9] =
+    ["local_loop", "partitioning", "lvm", "mkfs", "mount", "fstab", "luks", "verity", "swap"];
+
+/// A kind that people know from other tools, and is none here.
+const RAID: &str = "raid";
 
 /// A node without the nodes inside it.
 pub(super) struct Node<'a> {
@@ -14,8 +18,8 @@ pub(super) struct Node<'a> {
     pub name: String,
     pub base: Option<String>,
     pub keys: Vec<(&'a Scalar, &'a Value)>,
-    /// Only of a partitioning: its partitions.
-    pub partitions: Vec<Node<'a>>,
+    /// Of a partitioning its partitions; of an lvm its physical volumes, groups and logical volumes.
+    pub entries: Vec<Node<'a>>,
     pub place: Place,
 }
 
@@ -60,12 +64,16 @@ pub(super) fn flatten(document: &Value) -> Result<Vec<Node<'_>>, Problem> {
         };
         let [(kind, value)] = keys.as_slice() else {
             let names: Vec<_> = keys.iter().map(|(key, _)| format!("`{}`", key.text)).collect();
-            let text = format!(
-                "a node has exactly one key, its kind; here are {}: indent what belongs to the node",
-                names.join(", ")
-            );
+            let text = match names.as_slice() {
+                [] => "a node has exactly one key, its kind; here is none".to_owned(),
+                names => format!(
+                    "a node has exactly one key, its kind; here are {}: indent what belongs to the node",
+                    names.join(", ")
+                ),
+            };
             return Err((text, entry.place.clone()));
         };
+        refuse_raid(kind)?;
         if !KINDS.contains(&kind.text.as_str()) {
             return Err((
                 format!("`{}` is not a kind of node; kinds are {}", kind.text, KINDS.join(", ")),
@@ -77,41 +85,48 @@ pub(super) fn flatten(document: &Value) -> Result<Vec<Node<'_>>, Problem> {
     Ok(nodes)
 }
 
+fn refuse_raid(kind: &Scalar) -> Result<(), Problem> {
+    let text = "`raid` is not supported: an image is one disk's content, and a mirror or stripe of one disk protects \
+                nothing; put the file system on a partition, and make the array on the machine with mdadm";
+    if kind.text == RAID { Err((text.into(), kind.place.clone())) } else { Ok(()) }
+}
+
 fn node<'a>(
     kind: &'a Scalar,
     value: &'a Value,
     around: Option<&str>,
     nodes: &mut Vec<Node<'a>>,
 ) -> Result<(), Problem> {
-    let Kind::Map(keys) = &value.kind else {
-        if value.kind == Kind::Null {
-            return node_of(kind, &[], &kind.place, around, nodes);
-        }
-        return Err((format!("`{}` must be a mapping, not {}", kind.text, value.what()), value.place.clone()));
+    let keys: &[_] = match &value.kind {
+        Kind::Map(keys) => keys,
+        Kind::Null => &[],
+        _ => return Err((format!("`{}` must be a mapping, not {}", kind.text, value.what()), value.place.clone())),
     };
-    node_of(kind, keys, &kind.place, around, nodes)
-}
-
-fn node_of<'a>(
-    kind: &'a Scalar,
-    keys: &'a [(Scalar, Value)],
-    place: &Place,
-    around: Option<&str>,
-    nodes: &mut Vec<Node<'a>>,
-) -> Result<(), Problem> {
-    let mut this = header(&kind.text, keys, place, around)?;
+    let mut this = header(&kind.text, keys, &kind.place, around)?;
     nested(keys, &this.name, nodes)?;
-    if kind.text == "partitioning" {
-        for entry in partition_entries(&this)? {
-            let Kind::Map(keys) = &entry.kind else {
-                return Err(this.problem("every partition must be a mapping", &entry.place));
-            };
+    match kind.text.as_str() {
+        "partitioning" => {
             let base = this.base.clone();
-            let mut partition = header("partition", keys, &entry.place, None)?;
-            nested(keys, &partition.name, nodes)?;
-            partition.base = partition.base.or(base);
-            this.partitions.push(partition);
+            let hint = "it is the list of the partitions, each with `name` and `size`";
+            this.entries = entries(&this, ("partitions", "partition"), hint, base.as_deref(), nodes)?;
         }
+        "lvm" => {
+            let lists = [
+                (("pvs", "pv"), "it is the list of the physical volumes, each with `name` and `base`"),
+                (("vgs", "vg"), "it is the list of the volume groups, each with `name` and `base`"),
+                (
+                    ("lvs", "lv"),
+                    "it is the list of the logical volumes, each with `name`, `base`, and `size` or `extents`",
+                ),
+            ];
+            for (list, hint) in lists {
+                // A physical volume's base may be the node around `lvm`; the others name their own.
+                let base = around.filter(|_| list.1 == "pv");
+                let found = entries(&this, list, hint, base, nodes)?;
+                this.entries.extend(found);
+            }
+        }
+        _ => {}
     }
     nodes.push(this);
     Ok(())
@@ -119,20 +134,41 @@ fn node_of<'a>(
 
 /// The nodes inside a node's keys.
 fn nested<'a>(keys: &'a [(Scalar, Value)], around: &str, nodes: &mut Vec<Node<'a>>) -> Result<(), Problem> {
-    for (key, value) in keys.iter().filter(|(key, _)| KINDS.contains(&key.text.as_str())) {
-        node(key, value, Some(around), nodes)?;
+    for (key, value) in keys {
+        refuse_raid(key)?;
+        if KINDS.contains(&key.text.as_str()) {
+            node(key, value, Some(around), nodes)?;
+        }
     }
     Ok(())
 }
 
-fn partition_entries<'a>(node: &Node<'a>) -> Result<&'a [Value], Problem> {
-    match node.get("partitions") {
-        Some(Value { kind: Kind::List(entries), .. }) if !entries.is_empty() => Ok(entries),
-        _ => Err(node.problem(
-            "`partitions` is missing; it is the list of the partitions, each with `name` and `size`",
-            &node.place,
-        )),
+/// The entries of the list `key` of `node`, as nodes of `kind`. Their own nested nodes come before `node` itself.
+fn entries<'a>(
+    node: &Node<'a>,
+    (key, kind): (&str, &'a str),
+    hint: &str,
+    base: Option<&str>,
+    nodes: &mut Vec<Node<'a>>,
+) -> Result<Vec<Node<'a>>, Problem> {
+    let list = match node.get(key) {
+        Some(Value { kind: Kind::List(list), .. }) if !list.is_empty() => list,
+        None => return Err(node.problem(&format!("`{key}` is missing; {hint}"), &node.place)),
+        Some(other) => {
+            return Err(node.problem(&format!("`{key}` must be a list that is not empty; {hint}"), &other.place));
+        }
+    };
+    let mut found = Vec::new();
+    for entry in list {
+        let Kind::Map(keys) = &entry.kind else {
+            return Err(node.problem(&format!("every entry of `{key}` must be a mapping; {hint}"), &entry.place));
+        };
+        let mut inner = header(kind, keys, &entry.place, None)?;
+        nested(keys, &inner.name, nodes)?;
+        inner.base = inner.base.or_else(|| base.map(str::to_owned));
+        found.push(inner);
     }
+    Ok(found)
 }
 
 fn header<'a>(
@@ -143,16 +179,25 @@ fn header<'a>(
 ) -> Result<Node<'a>, Problem> {
     let own = keys.iter().filter(|(key, _)| !KINDS.contains(&key.text.as_str()));
     let keys = own.map(|(key, value)| (key, value)).collect();
-    let mut node = Node { kind, name: String::new(), base: None, keys, partitions: Vec::new(), place: place.clone() };
-    // A volume group's base is a list; LVM is refused later with a text of its own.
+    let mut node = Node { kind, name: String::new(), base: None, keys, entries: Vec::new(), place: place.clone() };
+    // The name first: errors say it.
+    let given = node.text("name").map_err(|_| (format!("{kind}: `name` must be a single value"), place.clone()))?;
+    if let Some((name, _)) = given {
+        name.clone_into(&mut node.name);
+    }
     node.base = match kind {
-        "lvm" => None,
+        // A group's base is a list, and lvm itself has none.
+        "lvm" | "vg" => None,
         _ => node.text("base")?.map(|(text, _)| text.to_owned()).or_else(|| around.map(str::to_owned)),
     };
-    node.name = match (node.text("name")?, &node.base) {
-        (Some((name, _)), _) => name.to_owned(),
-        (None, Some(base)) if kind != "partition" => format!("{kind}_{base}"),
-        (None, _) => return Err((format!("{kind}: `name` is missing"), place.clone())),
-    };
+    if given.is_none() {
+        node.name = match &node.base {
+            Some(base) if !["partition", "pv", "vg", "lv"].contains(&kind) => format!("{kind}_{base}"),
+            _ => return Err((format!("{kind}: `name` is missing"), place.clone())),
+        };
+    }
+    if node.name.is_empty() || node.name.contains(char::is_control) {
+        return Err((format!("{kind}: a name must have letters, and no control characters"), place.clone()));
+    }
     Ok(node)
 }

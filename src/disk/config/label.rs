@@ -15,6 +15,12 @@ pub enum LabelError {
         /// The longest possible.
         limit: usize,
     },
+    /// A file system without a place for one.
+    #[error("{kind} has no label; remove `label`, it is found by its partition")]
+    Never {
+        /// The type of file system.
+        kind: String,
+    },
     /// FAT keeps labels in a code page, of which only ASCII is the same everywhere.
     #[error("label `{label}` of a FAT file system must be ASCII without any of \"*+,./:;<=>?[\\]|")]
     NotFat {
@@ -34,7 +40,10 @@ pub fn check(kind: &str, label: &str) -> Result<String, LabelError> {
         "ext2" | "ext3" | "ext4" | "swap" => 16,
         "xfs" => 12,
         "vfat" | "fat" => 11,
+        "erofs" => 16,
         "btrfs" => 255,
+        "f2fs" => 512,
+        "squashfs" if !label.is_empty() => return Err(LabelError::Never { kind: kind.into() }),
         _ => usize::MAX,
     };
     if label.len() > limit {

@@ -9,13 +9,13 @@ mod error;
 mod flatten;
 mod gpt_type;
 mod label;
-mod node;
 mod nodes;
+mod read;
 mod volume;
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::FstabEntry;
+use super::layout::{FstabEntry, Subvolume};
 pub use encryption::{Luks, Verity};
 pub use error::ConfigError;
 pub use label::{LabelError, check as check_label};
@@ -74,7 +74,7 @@ pub fn parse(text: &str, origin: &str) -> Result<Config, ConfigError> {
         let nodes = flatten::flatten(&document)?;
         let mut config = Config::default();
         for node in &nodes {
-            node::add(&mut config, node)?;
+            read::add(&mut config, node)?;
         }
         check::check(&config, &nodes)?;
         Ok(config)
@@ -111,17 +111,27 @@ impl Config {
         self.tables.iter().flat_map(|table| &table.partitions)
     }
 
+    /// The mount points in the order of the description: those of mount nodes, then those of subvolumes.
+    pub fn points(&self) -> impl Iterator<Item = &str> {
+        let subvolumes = self.filesystems.iter().flat_map(|filesystem| &filesystem.subvolumes);
+        let mounts = self.mounts.iter().map(|mount| mount.mount_point.as_str());
+        mounts.chain(subvolumes.filter_map(|subvolume| subvolume.mount_point.as_deref()))
+    }
+
     /// The mount points in the order in which they are mounted: bytewise, so parents come first and swap's `none` last.
     pub fn mount_points(&self) -> Vec<&str> {
-        let mut points: Vec<_> = self.mounts.iter().map(|mount| mount.mount_point.as_str()).collect();
+        let mut points: Vec<_> = self.points().collect();
         points.sort_unstable();
         points
     }
 
-    /// The file system mounted at `mount_point`.
+    /// The file system mounted at `mount_point`, itself or one of its subvolumes.
     pub fn filesystem_at(&self, mount_point: &str) -> Option<&Mkfs> {
-        let mount = self.mounts.iter().find(|mount| mount.mount_point == mount_point)?;
-        self.filesystems.iter().find(|filesystem| filesystem.name == mount.base)
+        self.filesystems.iter().find(|filesystem| {
+            let own = |mount: &Mount| mount.mount_point == mount_point && mount.base == filesystem.name;
+            let below = |subvolume: &Subvolume| subvolume.mount_point.as_deref() == Some(mount_point);
+            self.mounts.iter().any(own) || filesystem.subvolumes.iter().any(below)
+        })
     }
 
     /// Label of the file system of /boot: its node's name when it has none, nothing without /boot (DIB's `boot-label`).

@@ -74,7 +74,7 @@ fn errors_name_the_node_and_the_place_and_what_is_valid() {
         (with_partition("bsd", "size: 1G"), vec!["neither `mbr` nor `gpt`"]),
         ("a: b".into(), vec!["a list of nodes"]),
         ("- loop: { name: a }".into(), vec!["`loop` is not a kind of node", "local_loop"]),
-        ("- lvm: { name: lvm }".into(), vec!["not in this version"]),
+        ("- lvm: { name: lvm }".into(), vec!["`pvs` is missing"]),
         ("- local_loop: { name: image0 }".into(), vec!["no file system is mounted at `/`"]),
         ("- mkfs: { type: ext4 }".into(), vec!["`name` is missing"]),
         (DEFAULT.replace("image0", "image0\n    block_size: 1024"), vec!["neither 512 nor 4096"]),

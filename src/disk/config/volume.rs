@@ -50,8 +50,8 @@ pub struct LogicalVolume {
     pub kind: VolumeKind,
 }
 
-/// How large a logical volume is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// How large a logical volume is. Shares are whole per cent, as for lvcreate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VolumeSize {
     /// `size`.
@@ -59,11 +59,11 @@ pub enum VolumeSize {
     /// `extents: 25`.
     Extents(u64),
     /// `extents: 57%VG`: of the whole group.
-    OfGroup(f64),
+    OfGroup(u32),
     /// `extents: 100%FREE`: of what is free at that moment.
-    OfFree(f64),
+    OfFree(u32),
     /// `extents: 50%PVS`: of the physical volumes, which are the group's.
-    OfPhysicalVolumes(f64),
+    OfPhysicalVolumes(u32),
 }
 
 /// Kinds of logical volumes.

@@ -26,7 +26,7 @@ pub enum DiskError {
         supported: &'static str,
     },
     /// A kind of device that cannot be written.
-    #[error("`{node}`: {what} cannot be written in this version; put the file systems on partitions")]
+    #[error("`{node}`: {what} cannot be written in this version; use linear volumes")]
     UnsupportedDevice {
         /// The node.
         node: String,
@@ -96,7 +96,25 @@ pub enum DiskError {
         /// Why.
         why: String,
     },
-    /// mke2fs failed.
+    /// The passphrase of a container was not given.
+    #[error("`{node}` is opened by the secret `{secret}`, which was not given; add --secret {secret}=FILE")]
+    NoSecret {
+        /// The container.
+        node: String,
+        /// The secret's identifier.
+        secret: String,
+    },
+    /// Something of a volume or container could not be written.
+    #[error("cannot write {what} of `{node}`: {source}")]
+    Format {
+        /// The node.
+        node: String,
+        /// What of it.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file system's tool failed.
     #[error("cannot make the file system `{node}`: {source}")]
     Mkfs {
         /// The node.
@@ -119,6 +137,18 @@ pub enum DiskError {
         node: String,
         /// Its type.
         kind: String,
+    },
+    /// A volume or container cannot be shown to hooks.
+    #[error(
+        "mkfs `{node}`: a hook wants it mounted, and it is on {what}: {why}; write the image directly (--disk-writer direct), or put it on a partition"
+    )]
+    NoMapper {
+        /// The node.
+        node: String,
+        /// What it is on.
+        what: &'static str,
+        /// Why it cannot be shown.
+        why: &'static str,
     },
     /// A partition could not be announced.
     #[error("cannot make the partition `{node}` of `{disk}` a block device: {source}")]

@@ -4,12 +4,9 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
 use super::ext_times::{self, Root};
-use super::{DiskError, Job};
-use crate::disk::image_size::usage_without;
-use crate::sandbox::command::{Command, CommandError};
+use super::{DiskError, Job, fit};
+use crate::sandbox::command::Command;
 use crate::sandbox::mount::seeing_only;
-
-const MIB: u64 = 1 << 20;
 
 /// Makes and fills the file system.
 pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
@@ -30,7 +27,10 @@ pub(super) fn write(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
             Err(error) => return Err(DiskError::io("hide the content of other file systems in", content)(error)),
         },
     };
-    ended.map_err(|source| explain(job, source))?;
+    ended.map_err(|source| match &content {
+        Some(content) => fit::explain(job, content, &others, source),
+        None => DiskError::Mkfs { node: job.filesystem.name.clone(), source },
+    })?;
     let root = match &content {
         None => None,
         Some(content) => {
@@ -76,31 +76,6 @@ fn arguments(job: &Job<'_>) -> Vec<String> {
     }
     argv.extend([job.image.to_string(), format!("{}K", filesystem.size / 1024)]);
     argv
-}
-
-/// Says how much is missing when the content was too large.
-fn explain(job: &Job<'_>, source: CommandError) -> DiskError {
-    let text = source.to_string();
-    let full = ["Could not allocate", "No space left", "No free", "too big for filesystem"]
-        .iter()
-        .any(|sign| text.contains(sign));
-    let filesystem = job.filesystem;
-    if let (true, Some(content)) = (full, job.content())
-        && let Ok(used) = usage_without(&content, &job.others())
-    {
-        let used = used * 1024;
-        // What DIB would have given it: a third of the result is for inodes, the journal and the user.
-        let needed = (used as f64 / 0.6) as u64 + 64 * MIB;
-        let missing = needed.saturating_sub(filesystem.size).max(64 * MIB).next_multiple_of(MIB);
-        return DiskError::DoesNotFit {
-            node: filesystem.name.clone(),
-            mount_point: filesystem.mount_point.clone().unwrap_or_default(),
-            used,
-            size: filesystem.size,
-            missing,
-        };
-    }
-    DiskError::Mkfs { node: filesystem.name.clone(), source }
 }
 
 fn is_empty(folder: &camino::Utf8Path) -> bool {

@@ -11,7 +11,6 @@ use camino::Utf8Path;
 
 use super::DiskError;
 use crate::disk::layout::{Disk, Partition, PartitionKind};
-use crate::disk::solve::EXTENDED;
 
 /// What firmware assumes of a disk that is larger than CHS can say.
 const HEADS: u32 = 255;
@@ -33,7 +32,7 @@ pub(super) fn write(disk: &Disk, disk_id: u32, file: &File, image: &Utf8Path) ->
     put(&disk_id.to_le_bytes(), 440)?;
     put(&table, 446)?;
     put(&[0x55, 0xaa], 510)?;
-    let Some(extended) = disk.partitions.iter().find(|partition| partition.kind == PartitionKind::Mbr(EXTENDED)) else {
+    let Some(extended) = disk.partitions.iter().find(|partition| partition.is_extended()) else {
         return Ok(());
     };
     let logical: Vec<_> = disk.partitions.iter().filter(|partition| partition.number >= 5).collect();

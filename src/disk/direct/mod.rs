@@ -1,45 +1,75 @@
 //! Writes a disk image without loop device, mount of a built file system or device-mapper.
 //!
-//! In: a [`Layout`], a finished tree. Out: a sparse raw image: partition table, file systems filled from the tree. Nothing is
-//! synced; that is for whoever renames the artifact. Not here: boot code (`boot/`).
+//! In: a [`Layout`], a finished tree. Out: a sparse raw image: partition table, volumes and containers, file systems filled from the
+//! tree. What the machine's tools are too old for, its kernel fills, mounted inside the builder (`by_kernel`). Nothing is synced;
+//! that is for whoever renames the artifact. Not here: boot code (`boot/`).
 
+mod btrfs;
+mod by_kernel;
 mod error;
 mod ext;
 mod ext_times;
 mod fat;
+mod fit;
 mod gpt;
+mod job;
+mod luks;
+mod lvm;
+mod machine;
 mod mbr;
+mod pieces;
+mod read_only;
+mod space;
 mod swap;
+mod thin;
 mod tree;
+mod verity;
+mod version;
+mod way;
+mod xfs;
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 
 use camino::Utf8Path;
 
-use super::layout::{Disk, FileSystem, Layout, Table};
+use super::layout::{Device, FileSystem, Layout, Table, VolumeKind};
 use crate::event::Events;
 pub use error::DiskError;
+use job::Job;
+pub use machine::{check, host_tools, ways};
+use space::{Piece, Spaces};
 pub(super) use tree::{inside, make_mount_point};
 
-/// The file systems that this version can write, for messages.
-const SUPPORTED: &str = "ext2, ext3, ext4, vfat, swap";
+/// What images are filled from.
+#[derive(Clone, Copy)]
+pub struct Content<'a> {
+    /// The finished tree.
+    pub tree: &'a Utf8Path,
+    /// Seconds since the epoch; replaces every later time and the present.
+    pub time: Option<i64>,
+    /// The secrets that open containers, by their identifiers.
+    pub secrets: &'a BTreeMap<String, Vec<u8>>,
+    /// Who is told.
+    pub events: &'a Events,
+}
 
-/// Writes the image of the disk named `disk` of `layout` to the new file `image`, filled from `tree`. `time` (seconds since
-/// the epoch) replaces every later time and the present.
+/// What is known of an image only when it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The root hash of each dm-verity device, by its name: lower-case hexadecimal.
+    pub root_hashes: BTreeMap<String, String>,
+}
+
+/// Writes the image of the disk named `disk` of `layout` to the new file `image`. Files beside it, with its name and something
+/// behind it, exist meanwhile.
 ///
 /// # Errors
-/// When a file system has an unknown type, the content does not fit, or the machine refuses something.
-pub fn write(
-    layout: &Layout,
-    disk: &str,
-    tree: &Utf8Path,
-    image: &Utf8Path,
-    time: Option<i64>,
-    events: &Events,
-) -> Result<(), DiskError> {
+/// When something is of an unknown type, the content does not fit, a secret is missing, or the machine refuses something.
+pub fn write(layout: &Layout, disk: &str, image: &Utf8Path, content: &Content<'_>) -> Result<Written, DiskError> {
     let disk = layout.disk(disk).ok_or_else(|| DiskError::NoDisk { disk: disk.to_owned() })?;
     check(layout)?;
-    let mut file = create(disk, image)?;
+    let mut file = pieces::create(image, disk.size)?;
     match disk.table {
         Some(Table::Gpt { guid }) => gpt::write(disk, guid, &mut file, image)?,
         Some(Table::Mbr { disk_id }) => mbr::write(disk, disk_id, &file, image)?,
@@ -47,20 +77,140 @@ pub fn write(
     }
     // Folders of mount points are in the tree of the file system around them, as DIB makes them.
     for mounted in layout.mounts().iter().filter(|mounted| mounted.point.starts_with('/')) {
-        tree::make_mount_point(tree, mounted.point)?;
+        tree::make_mount_point(content.tree, mounted.point)?;
     }
+    let mut spaces = Spaces::new(layout, &disk.name, image, file)?;
     for filesystem in &layout.filesystems {
-        let Some(region) = layout.region(&filesystem.device).filter(|region| region.disk == disk.name) else {
-            continue;
-        };
-        let job = Job { layout, filesystem, start: region.start, sector: disk.sector_size, tree, image, time, events };
-        match filesystem.kind.as_str() {
-            "ext2" | "ext3" | "ext4" => ext::write(&job, &file)?,
-            "vfat" | "fat" => fat::write(&job, &file)?,
-            _ => swap::write(&job, &file)?,
+        write_filesystem(layout, filesystem, &spaces, content)?;
+    }
+    write_thin_pools(layout, &spaces, content)?;
+    let written = Written { root_hashes: write_hashes(layout, &spaces)? };
+    write_volume_groups(layout, &spaces, content)?;
+    for container in space::from_the_inside(layout) {
+        let Some((to, file)) = single(layout, &container.device, &spaces) else { continue };
+        let Some((inside, plain)) = spaces.file(&space::Space::Inside(container.name.clone())) else { continue };
+        let secret = content
+            .secrets
+            .get(&container.secret)
+            .ok_or_else(|| DiskError::NoSecret { node: container.name.clone(), secret: container.secret.clone() })?;
+        luks::write(container, secret, plain, file, to.start).map_err(DiskError::io("encrypt", inside))?;
+        spaces.close(&container.name);
+    }
+    Ok(written)
+}
+
+/// Writes a file system into its place, when that is on this disk.
+fn write_filesystem(
+    layout: &Layout,
+    filesystem: &FileSystem,
+    spaces: &Spaces<'_>,
+    content: &Content<'_>,
+) -> Result<(), DiskError> {
+    let pieces = space::locate(layout, &filesystem.device).unwrap_or_default();
+    if !spaces.have(&pieces) {
+        return Ok(());
+    }
+    let write_to = |image: &Utf8Path, file: &File, start| write_at(layout, filesystem, image, file, start, content);
+    if let [Piece { space, start, .. }] = pieces.as_slice()
+        && let Some((image, file)) = spaces.file(space)
+    {
+        return write_to(image, file, *start);
+    }
+    // In several pieces: whole at first.
+    let whole = spaces.temporary("volume", filesystem.size)?;
+    write_to(&whole.path, &whole.file, 0)?;
+    spaces.spread(&whole.path, &pieces)
+}
+
+/// Writes a file system from the byte `start` of `file`, which is at `image`.
+fn write_at(
+    layout: &Layout,
+    filesystem: &FileSystem,
+    image: &Utf8Path,
+    file: &File,
+    start: u64,
+    content: &Content<'_>,
+) -> Result<(), DiskError> {
+    let sector = space::sector(layout, &filesystem.device);
+    let Content { tree, time, events, .. } = *content;
+    fill(&Job { layout, filesystem, image, start, sector, tree, time, events }, file)
+}
+
+/// Writes the thin pools on this disk with the file systems of their volumes.
+fn write_thin_pools(layout: &Layout, spaces: &Spaces<'_>, content: &Content<'_>) -> Result<(), DiskError> {
+    for group in &layout.volume_groups {
+        for pool in &group.volumes {
+            let VolumeKind::ThinPool { data, .. } = &pool.kind else { continue };
+            if !spaces.have(&space::extents(layout, group, &data.segments).unwrap_or_default()) {
+                continue;
+            }
+            let mut volumes = Vec::new();
+            for volume in &group.volumes {
+                let VolumeKind::Thin { pool: of, device_id } = &volume.kind else { continue };
+                if *of == pool.name {
+                    let whole = spaces.temporary(&format!("{}.thin", volume.name), volume.size)?;
+                    let device = Device::Volume { group: group.name.clone(), volume: volume.name.clone() };
+                    for filesystem in layout.filesystems.iter().filter(|filesystem| filesystem.device == device) {
+                        write_at(layout, filesystem, &whole.path, &whole.file, 0, content)?;
+                    }
+                    volumes.push(thin::Thin { id: *device_id, whole, size: volume.size });
+                }
+            }
+            thin::write(layout, group, pool, &volumes, spaces, content.events)?;
         }
     }
     Ok(())
+}
+
+fn fill(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
+    match job.filesystem.kind.as_str() {
+        "ext2" | "ext3" | "ext4" => ext::write(job, file),
+        "vfat" | "fat" => fat::write(job, file),
+        "xfs" => xfs::write(job),
+        "btrfs" => btrfs::write(job),
+        "squashfs" | "erofs" => read_only::write(job),
+        _ => swap::write(job, file),
+    }
+}
+
+/// Writes the trees of hashes of what is on this disk; the root hashes by name.
+fn write_hashes(layout: &Layout, spaces: &Spaces<'_>) -> Result<BTreeMap<String, String>, DiskError> {
+    let mut roots = BTreeMap::new();
+    for verity in &layout.verity {
+        let (data, hash) = (single(layout, &verity.data, spaces), single(layout, &verity.hash, spaces));
+        let (Some((data, from)), Some((hash, to))) = (data, hash) else { continue };
+        let root = verity::write(verity, (from, data.start), (to, hash.start)).map_err(|source| DiskError::Format {
+            node: verity.name.clone(),
+            what: "dm-verity's hashes",
+            source,
+        })?;
+        roots.insert(verity.name.clone(), root);
+    }
+    Ok(roots)
+}
+
+/// Writes label and metadata of every physical volume on this disk.
+fn write_volume_groups(layout: &Layout, spaces: &Spaces<'_>, content: &Content<'_>) -> Result<(), DiskError> {
+    for group in &layout.volume_groups {
+        for volume in &group.physical_volumes {
+            let Some((piece, file)) = single(layout, &volume.device, spaces) else { continue };
+            let time = content.time.unwrap_or(0);
+            lvm::write(group, volume, time, file, piece.start).map_err(|source| DiskError::Format {
+                node: volume.name.clone(),
+                what: "LVM's metadata",
+                source,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The one piece that `device` is, and its file, when that is on this disk.
+fn single<'a>(layout: &Layout, device: &Device, spaces: &'a Spaces<'_>) -> Option<(Piece, &'a File)> {
+    let mut pieces = space::locate(layout, device)?;
+    let last = pieces.pop().filter(|_| pieces.is_empty())?;
+    let (_, file) = spaces.file(&last.space)?;
+    Some((last, file))
 }
 
 /// Writes one FAT file system of the image of its disk once more, filled from `tree`; the rest of the image stays.
@@ -82,87 +232,7 @@ pub(super) fn rewrite_fat(
     };
     fat::empty(&region, &file).map_err(DiskError::io("make room in", image))?;
     let (start, sector) = (region.start, disk.sector_size);
-    fat::write(&Job { layout, filesystem, start, sector, tree, image, time, events }, &file)
-}
-
-/// The programs that [`write()`] needs for `layout`, each with the Debian package that has it.
-pub fn host_tools(layout: &Layout) -> Vec<(&'static str, &'static str)> {
-    let ext = layout.filesystems.iter().any(|filesystem| filesystem.kind.starts_with("ext"));
-    if ext { vec![("mke2fs", "e2fsprogs")] } else { Vec::new() }
-}
-
-/// Refuses what cannot be written, before anything slow.
-///
-/// # Errors
-/// When a file system's type is not one this version writes.
-pub fn check(layout: &Layout) -> Result<(), DiskError> {
-    let containers = layout.luks.iter().map(|luks| (&luks.name, "LUKS"));
-    let groups = layout.volume_groups.iter().map(|group| (&group.name, "LVM"));
-    let verified = layout.verity.iter().map(|verity| (&verity.name, "dm-verity"));
-    let divided = layout.filesystems.iter().filter(|filesystem| !filesystem.subvolumes.is_empty());
-    let divided = divided.map(|filesystem| (&filesystem.name, "subvolumes"));
-    if let Some((node, what)) = containers.chain(groups).chain(verified).chain(divided).next() {
-        return Err(DiskError::UnsupportedDevice { node: node.clone(), what });
-    }
-    let known = |kind: &str| SUPPORTED.split(", ").any(|name| name == kind) || kind == "fat";
-    match layout.filesystems.iter().find(|filesystem| !known(&filesystem.kind)) {
-        Some(FileSystem { name, kind, .. }) => {
-            Err(DiskError::Unsupported { node: name.clone(), kind: kind.clone(), supported: SUPPORTED })
-        }
-        None => Ok(()),
-    }
-}
-
-/// One file system to write.
-struct Job<'a> {
-    layout: &'a Layout,
-    filesystem: &'a FileSystem,
-    /// Its first byte in the image.
-    start: u64,
-    /// Bytes per sector of its disk.
-    sector: u32,
-    tree: &'a Utf8Path,
-    image: &'a Utf8Path,
-    time: Option<i64>,
-    events: &'a Events,
-}
-
-impl Job<'_> {
-    /// Where its content is on the host.
-    fn content(&self) -> Option<camino::Utf8PathBuf> {
-        path(self.filesystem).map(|point| tree::inside(self.tree, point))
-    }
-
-    /// The folders below its content that other file systems fill, parents first.
-    fn others(&self) -> Vec<camino::Utf8PathBuf> {
-        let Some(own) = path(self.filesystem) else { return Vec::new() };
-        let below = |point: &str| own == "/" || point.strip_prefix(own).is_some_and(|rest| rest.starts_with('/'));
-        let mounts = self.layout.mounts();
-        let points = mounts.iter().map(|mounted| mounted.point);
-        let points = points.filter(|point| point.starts_with('/') && *point != own && below(point));
-        let mut folders: Vec<&str> = Vec::new();
-        for point in points {
-            // /boot hides /boot/efi as well.
-            if !folders.iter().any(|above| point.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))) {
-                folders.push(point);
-            }
-        }
-        folders.into_iter().map(|point| tree::inside(self.tree, point)).collect()
-    }
-}
-
-/// Where it is mounted, unless it is swap.
-pub(super) fn path(filesystem: &FileSystem) -> Option<&str> {
-    filesystem.mount_point.as_deref().filter(|point| point.starts_with('/'))
-}
-
-fn create(disk: &Disk, image: &Utf8Path) -> Result<File, DiskError> {
-    let open = || {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(image)?;
-        file.set_len(disk.size)?;
-        Ok(file)
-    };
-    open().map_err(DiskError::io("create", image))
+    fat::write(&Job { layout, filesystem, image, start, sector, tree, time, events }, &file)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{DiskError, write};
+use super::{Content, DiskError, write};
 use crate::disk::layout::Layout;
 use crate::disk::{config, solve};
 use crate::event::Events;
@@ -12,6 +13,15 @@ const MBR: &str = include_str!("../testdata/block-device-mbr.yaml");
 const GPT: &str = include_str!("../testdata/block-device-gpt.yaml");
 const EFI: &str = include_str!("../testdata/block-device-efi.yaml");
 const TIME: i64 = 1_700_000_000;
+
+mod kinds;
+mod volumes;
+
+/// The tree as what images are filled from.
+fn content<'a>(tree: &'a Utf8Path, secrets: &'a BTreeMap<String, Vec<u8>>) -> Content<'a> {
+    static SILENT: std::sync::LazyLock<Events> = std::sync::LazyLock::new(Events::none);
+    Content { tree, time: Some(TIME), secrets, events: &SILENT }
+}
 
 /// A tree, and room for images.
 struct Fixture {
@@ -42,11 +52,16 @@ impl Fixture {
         self.path("tree")
     }
 
+    fn layout(&self, yaml: &str) -> Layout {
+        let config = config::parse(yaml, "test").unwrap();
+        solve::solve(&config, &solve::tests::parameters(), 1 << 30, "seed").unwrap()
+    }
+
     fn write(&self, yaml: &str, size: u64, name: &str) -> Result<(Layout, Utf8PathBuf), DiskError> {
         let config = config::parse(yaml, "test").unwrap();
         let layout = solve::solve(&config, &solve::tests::parameters(), size, "seed").unwrap();
         let image = self.path(name);
-        write(&layout, "image0", &self.tree(), &image, Some(TIME), &Events::none()).map(|()| (layout, image))
+        write(&layout, "image0", &image, &content(&self.tree(), &BTreeMap::new())).map(|_| (layout, image))
     }
 }
 
@@ -177,7 +192,7 @@ fn a_file_system_has_the_mode_and_owner_of_its_folder() {
     let config = config::parse(yaml, "test").unwrap();
     let layout = solve::solve(&config, &solve::tests::parameters(), 0, "seed").unwrap();
     let image = fixture.path("home.raw");
-    write(&layout, "image1", &fixture.tree(), &image, None, &Events::none()).unwrap();
+    write(&layout, "image1", &image, &content(&fixture.tree(), &BTreeMap::new())).unwrap();
     check_ext_at(&image, 0);
     assert!(debugfs(&image, &layout, "/home", "stat <2>").contains("Mode:  01777"));
 }
@@ -245,13 +260,13 @@ fn content_that_does_not_fit_says_by_how_much() {
 #[test]
 fn what_cannot_be_written_is_refused_before_anything_is() {
     let fixture = Fixture::new();
-    let yaml = config::DEFAULT.replace("name: mkfs_root", "name: mkfs_root\n      type: btrfs");
-    let error = fixture.write(&yaml, 256 << 20, "btrfs.raw").unwrap_err().to_string();
+    let yaml = config::DEFAULT.replace("name: mkfs_root", "name: mkfs_root\n      type: jfs");
+    let error = fixture.write(&yaml, 256 << 20, "jfs.raw").unwrap_err().to_string();
     assert!(
-        error.contains("btrfs cannot be written in this version; use one of ext2, ext3, ext4, vfat, swap"),
+        error.contains("jfs cannot be written in this version; use one of ext2, ext3, ext4, xfs, btrfs, vfat, swap"),
         "{error}"
     );
-    assert!(!fixture.path("btrfs.raw").exists());
+    assert!(!fixture.path("jfs.raw").exists());
     symlink("/etc", fixture.tree().join("srv")).unwrap();
     let yaml = EFI.replace("/boot/efi", "/srv/efi");
     assert!(matches!(fixture.write(&yaml, 1 << 30, "link.raw"), Err(DiskError::NotAFolder { .. })));

@@ -59,6 +59,16 @@ pub struct Partition {
     pub hybrid: Option<u8>,
 }
 
+impl Partition {
+    /// Whether it only holds the logical partitions of an MBR.
+    pub fn is_extended(&self) -> bool {
+        self.kind == PartitionKind::Mbr(EXTENDED)
+    }
+}
+
+/// Type of an extended partition with LBA addressing.
+pub(in crate::disk) const EXTENDED: u8 = 0x0f;
+
 /// The type of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

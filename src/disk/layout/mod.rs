@@ -13,6 +13,7 @@ mod volume;
 use serde::{Deserialize, Serialize};
 
 pub use device::{Device, Region};
+pub(super) use disk::EXTENDED;
 pub use disk::{Disk, Partition, PartitionKind, Table};
 pub use encryption::{Luks, Verity};
 pub use filesystem::{FileSystem, FstabEntry, Mounted, Subvolume};

@@ -1,77 +1,53 @@
-//! What this machine's kernel can attach and mount.
+//! What this machine can show to hooks.
 //!
-//! In: a layout. Out: whether its file systems can be shown to hooks, and how. Reads the kernel's own lists only.
-
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
+//! In: a layout. Out: whether its file systems can be shown to hooks. Not here: what the kernel says about itself (`driver`).
 
 use camino::Utf8Path;
 
-use crate::disk::direct::{self, DiskError};
-use crate::disk::layout::Layout;
-use crate::sandbox::loop_device::CONTROL;
+use crate::disk::direct::DiskError;
+use crate::disk::driver;
+use crate::disk::layout::{Device, Layout};
+
+/// What device-mapper is reached by.
+const MAPPER: &str = "/dev/mapper/control";
 
 /// Refuses what cannot be attached and mounted on this machine, before anything slow.
 ///
 /// # Errors
 /// When there are no loop devices for this user, or the kernel cannot mount a file system of the layout.
 pub fn check(layout: &Layout) -> Result<(), DiskError> {
-    OpenOptions::new().read(true).write(true).open(CONTROL).map_err(|error| DiskError::NoLoop {
-        why: match error.kind() {
-            ErrorKind::NotFound => {
-                format!("{CONTROL} is missing; load the kernel's module `loop`, or give the container the host's /dev")
-            }
-            ErrorKind::PermissionDenied => format!("{CONTROL} may not be opened; run kiln as root"),
-            _ => format!("{CONTROL}: {error}; a container must be allowed to use it"),
-        },
-    })?;
-    for filesystem in layout.filesystems.iter().filter(|filesystem| direct::path(filesystem).is_some()) {
-        let (driver, _) = driver(&filesystem.kind);
-        if !is_staged(&filesystem.kind) && !registered(&driver) && !loadable(&driver) {
-            return Err(DiskError::NoDriver { node: filesystem.name.clone(), kind: filesystem.kind.clone() });
+    driver::loop_devices().map_err(|why| DiskError::NoLoop { why })?;
+    let mounted = |filesystem: &&crate::disk::layout::FileSystem| {
+        filesystem.mounts().any(|mounted| mounted.point.starts_with('/'))
+    };
+    for filesystem in layout.filesystems.iter().filter(mounted) {
+        let node = filesystem.name.clone();
+        let what = match &filesystem.device {
+            Device::Disk { .. } | Device::Partition { .. } => None,
+            Device::Volume { .. } => Some("a logical volume"),
+            Device::Luks { .. } => Some("an encrypted container"),
+        };
+        let what = what.or(layout.verity_of(&filesystem.device).map(|_| "a verified device"));
+        if let Some(what) = what {
+            return Err(DiskError::NoMapper { node, what, why: mapper() });
+        }
+        if !is_staged(&filesystem.kind) && !driver::can_mount(&filesystem.kind) {
+            return Err(DiskError::NoDriver { node, kind: filesystem.kind.clone() });
         }
     }
     Ok(())
 }
 
+/// Why volumes and containers are not shown.
+fn mapper() -> &'static str {
+    if Utf8Path::new(MAPPER).exists() {
+        "kiln does not activate it here, where it could be taken for the machine's own"
+    } else {
+        "this machine's kernel has no device-mapper (module dm_mod)"
+    }
+}
+
 /// Whether file systems of `kind` are held in memory instead of being mounted.
 pub(super) fn is_staged(kind: &str) -> bool {
     ["vfat", "fat", "msdos"].contains(&kind)
-}
-
-/// The driver that mounts `kind`, and the options for a file system that is thrown away when the machine stops: no barriers, and
-/// nothing written to tables that are empty.
-pub(super) fn driver(kind: &str) -> (String, &'static str) {
-    match kind {
-        "ext2" | "ext3" if !registered(kind) => ("ext4".into(), "nobarrier,noinit_itable"),
-        "ext3" | "ext4" => (kind.into(), "nobarrier,noinit_itable"),
-        // Another build's file system may have the same identifier.
-        "xfs" => (kind.into(), "nouuid"),
-        "btrfs" => (kind.into(), "nobarrier"),
-        _ => (kind.into(), ""),
-    }
-}
-
-fn registered(driver: &str) -> bool {
-    let list = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    list.lines().filter_map(|line| line.split('\t').nth(1)).any(|name| name == driver)
-}
-
-/// Whether the kernel would load it when it is first used.
-fn loadable(driver: &str) -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let modules = Utf8Path::new("/lib/modules").join(release.trim());
-    let list = std::fs::read_to_string(modules.join("modules.dep")).unwrap_or_default();
-    list.lines().filter_map(|line| line.split(':').next()).any(|path| path.contains(&format!("/{driver}.ko")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernels_list_is_read() {
-        assert!(registered("proc") && registered("tmpfs"));
-        assert!(!registered("nodev") && !registered("kilnfs") && !loadable("kilnfs"));
-    }
 }

@@ -12,8 +12,8 @@ mod stage;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::direct::{self, DiskError};
-use super::layout::{Device, FileSystem, Layout, Partition, PartitionKind};
-use super::solve::EXTENDED;
+use super::driver;
+use super::layout::{self, Device, FileSystem, Layout};
 use crate::event::Events;
 use crate::sandbox::loop_device::LoopDevice;
 use crate::sandbox::mounted::{self, Mounted};
@@ -59,8 +59,7 @@ pub fn attach(layout: &Layout, images: &[(String, Utf8PathBuf)]) -> Result<Attac
         let failed = || DiskError::io("attach as a loop device", image);
         let mut device = LoopDevice::attach(image, disk.sector_size).map_err(failed())?;
         let mut partitions = Vec::new();
-        let is_extended = |partition: &&Partition| partition.kind == PartitionKind::Mbr(EXTENDED);
-        for partition in disk.partitions.iter().filter(|partition| !is_extended(partition)) {
+        for partition in disk.partitions.iter().filter(|partition| !partition.is_extended()) {
             let node = device
                 .add_partition(partition.number, partition.start, partition.size)
                 .map_err(|source| DiskError::Partition { node: partition.name.clone(), disk: name.clone(), source })?;
@@ -102,9 +101,10 @@ impl Attached {
     /// When a mount point leads elsewhere, or the kernel refuses.
     pub fn mount(&mut self, tree: &Utf8Path, at: &Utf8Path) -> Result<(), DiskError> {
         self.at = at.to_owned();
-        for filesystem in self.layout.filesystems.clone() {
-            let Some(point) = direct::path(&filesystem) else { continue };
-            let Some(device) = self.device_of(&filesystem) else { continue };
+        let layout = self.layout.clone();
+        for layout::Mounted { point, filesystem, subvolume, .. } in layout.mounts() {
+            let filesystem = filesystem.clone();
+            let Some(device) = self.device_of(&filesystem).filter(|_| point.starts_with('/')) else { continue };
             direct::make_mount_point(at, point)?;
             let folder = direct::inside(at, point);
             let staged = machine::is_staged(&filesystem.kind);
@@ -114,12 +114,12 @@ impl Attached {
                 stage::copy(&direct::inside(tree, point), &folder)?;
                 memory
             } else {
-                let (driver, options) = machine::driver(&filesystem.kind);
-                Mounted::device(&device, &driver, options, &folder).map_err(|source| DiskError::Mount {
-                    node: filesystem.name.clone(),
-                    device,
-                    source,
-                })?
+                let (driver, options) = driver::mount_by(&filesystem.kind);
+                let mounted = match subvolume {
+                    Some(subvolume) => Mounted::subvolume(&device, &driver, &subvolume.name, &folder),
+                    None => Mounted::device(&device, &driver, options, &folder),
+                };
+                mounted.map_err(|source| DiskError::Mount { node: filesystem.name.clone(), device, source })?
             };
             self.mounts.push(Mount { filesystem, staged, mounted });
         }

@@ -61,7 +61,9 @@ impl Fixture {
         let layout = self.layout(yaml);
         let write = |disk: &crate::disk::layout::Disk| {
             let image = self.path(&format!("{}.raw", disk.name));
-            direct::write(&layout, &disk.name, &self.path("tree"), &image, Some(TIME), &Events::none()).unwrap();
+            let (tree, secrets, events) = (self.path("tree"), std::collections::BTreeMap::new(), Events::none());
+            let content = direct::Content { tree: &tree, time: Some(TIME), secrets: &secrets, events: &events };
+            direct::write(&layout, &disk.name, &image, &content).unwrap();
             (disk.name.clone(), image)
         };
         let images: Vec<_> = layout.disks.iter().map(write).collect();

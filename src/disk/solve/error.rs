@@ -69,6 +69,92 @@ pub enum LayoutError {
         /// Bytes of the disk.
         size: u64,
     },
+    /// A hybrid MBR numbers sectors with 32 bits.
+    #[error(
+        "partition `{partition}` on `{disk}` ends after the 2^32 sectors that a hybrid MBR can number; move it forward, or remove `hybrid`"
+    )]
+    HybridTooFar {
+        /// The partition.
+        partition: String,
+        /// Its disk.
+        disk: String,
+    },
+    /// A device that cannot even hold its own administration.
+    #[error("{kind} `{node}`: its device has {}, and it needs at least {}; make that larger", human(*.size), human(*.needed))]
+    NoRoom {
+        /// `luks` or `pv`.
+        kind: &'static str,
+        /// The node.
+        node: String,
+        /// Bytes of the device.
+        size: u64,
+        /// Bytes that it needs.
+        needed: u64,
+    },
+    /// The hashes of a verified device are more than their place holds.
+    #[error("verity `{node}`: the hashes take {}, and `{hash}` has {}; make it larger", human(*.needed), human(*.size))]
+    HashRoom {
+        /// The node.
+        node: String,
+        /// Where the hashes should be.
+        hash: String,
+        /// Bytes there.
+        size: u64,
+        /// Bytes of the hashes.
+        needed: u64,
+    },
+    /// A logical volume, or the metadata of a thin pool, is larger than what is left of its group.
+    #[error(
+        "logical volume `{volume}`: {} are needed, but only {} of volume group `{group}` are left; make it smaller, or the group's physical volumes larger",
+        human(*.needed), human(*.free)
+    )]
+    VolumeTooLarge {
+        /// The volume.
+        volume: String,
+        /// Its group.
+        group: String,
+        /// Bytes it needs.
+        needed: u64,
+        /// Bytes left for it.
+        free: u64,
+    },
+    /// A logical volume of no extents.
+    #[error(
+        "logical volume `{volume}` of volume group `{group}` would be empty: sizes are whole extents of {}, and shares are rounded down; give it more, or those before it less",
+        human(*.extent)
+    )]
+    VolumeEmpty {
+        /// The volume.
+        volume: String,
+        /// Its group.
+        group: String,
+        /// Bytes per extent.
+        extent: u64,
+    },
+    /// A file system smaller than its mkfs makes any.
+    #[error("mkfs `{node}`: {kind} needs at least {}, and `{base}` has {}; make that larger", human(*.needed), human(*.size))]
+    FileSystemTooSmall {
+        /// The node.
+        node: String,
+        /// The type.
+        kind: String,
+        /// What it is on.
+        base: String,
+        /// Bytes there.
+        size: u64,
+        /// Bytes that it needs.
+        needed: u64,
+    },
+    /// Subvolumes, and the request chose another type than btrfs.
+    #[error(
+        "mkfs `{node}` has subvolumes, which only btrfs has, and the root's type is {kind}; write `type: btrfs`, or set FS_TYPE=btrfs"
+    )]
+    NoSubvolumes {
+        /// The node.
+        node: String,
+        /// The type.
+        kind: String,
+    },
     /// A label does not fit the file system that the request chose.
     #[error("mkfs `{node}`: {source}; set a shorter `label`")]
     Label {
@@ -87,8 +173,8 @@ pub enum LayoutError {
         /// Who has it.
         other: String,
     },
-    /// A file system on something that is not in the layout.
-    #[error("mkfs `{node}`: there is no disk or partition `{base}`")]
+    /// Something on what is not in the layout.
+    #[error("`{node}`: there is no device `{base}`")]
     NoBase {
         /// The node.
         node: String,

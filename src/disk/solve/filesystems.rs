@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::devices::Devices;
 use super::error::LayoutError;
 use super::identity::Identity;
 use crate::disk::config::{self, Config, Mkfs, ROOT};
-use crate::disk::layout::{Device, Disk, FileSystem, FstabEntry};
+use crate::disk::layout::{FileSystem, FstabEntry, Layout};
 use crate::plan::DiskParameters;
 
 const MIB: u64 = 1 << 20;
@@ -23,43 +24,50 @@ pub fn root_fs_type<'a>(config: &'a Config, parameters: &'a DiskParameters) -> &
 pub(super) fn place(
     config: &Config,
     parameters: &DiskParameters,
-    disks: &[Disk],
+    devices: &Devices,
+    layout: &Layout,
     identity: &Identity,
 ) -> Result<Vec<FileSystem>, LayoutError> {
     let mut filesystems = Vec::new();
     let mut labels: HashMap<String, String> = HashMap::new();
     for node in &config.filesystems {
-        let filesystem = filesystem(config, parameters, disks, identity, node)?;
+        let filesystem = filesystem(config, parameters, devices, layout, identity, node)?;
         let (label, node) = (filesystem.label.clone(), node.name.clone());
-        if let Some(other) = labels.insert(label.clone(), node.clone()) {
+        if let Some(other) = labels.insert(label.clone(), node.clone()).filter(|_| !label.is_empty()) {
             return Err(LayoutError::SameLabel { node, label, other });
         }
         filesystems.push(filesystem);
     }
     // Bytewise, as DIB: parents before children, swap's `none` after every path. Those without a mount point come last.
-    let order = |filesystem: &FileSystem| (filesystem.mount_point.is_none(), filesystem.mount_point.clone());
-    filesystems.sort_by_key(order);
+    let order = |filesystem: &FileSystem| {
+        let first = filesystem.mounts().map(|mounted| mounted.point.to_owned()).min();
+        (first.is_none(), first, filesystem.name.clone())
+    };
+    filesystems.sort_by_cached_key(order);
     Ok(filesystems)
 }
 
 fn filesystem(
     config: &Config,
     parameters: &DiskParameters,
-    disks: &[Disk],
+    devices: &Devices,
+    layout: &Layout,
     identity: &Identity,
     node: &Mkfs,
 ) -> Result<FileSystem, LayoutError> {
     let kind = kind(node, parameters).to_owned();
     let label = config::check_label(&kind, &label(node, &kind, parameters))
         .map_err(|source| LayoutError::Label { node: node.name.clone(), source })?;
-    let place = disks.iter().find_map(|disk| {
-        let partition = disk.partitions.iter().find(|partition| partition.name == node.base);
-        let name = disk.name.clone();
-        let whole = (disk.name == node.base).then(|| (Device::Disk { disk: name.clone() }, disk.size));
-        partition.map(|found| (Device::Partition { disk: name, number: found.number }, found.size)).or(whole)
-    });
-    let (device, size) =
-        place.ok_or_else(|| LayoutError::NoBase { node: node.name.clone(), base: node.base.clone() })?;
+    if kind != "btrfs" && !node.subvolumes.is_empty() {
+        return Err(LayoutError::NoSubvolumes { node: node.name.clone(), kind });
+    }
+    let device = devices.need(&node.name, &node.base)?.clone();
+    let size = layout.size_of(&device).unwrap_or_default();
+    let needed = smallest(&kind);
+    if size < needed {
+        let (node, base) = (node.name.clone(), node.base.clone());
+        return Err(LayoutError::FileSystemTooSmall { node, kind, base, size, needed });
+    }
     let mount = config.mounts.iter().find(|mount| mount.base == node.name);
     let fstab = mount.and_then(|mount| config.fstab.iter().find(|fstab| fstab.base == mount.name));
     let fstab = fstab.map(|fstab| match kind.as_str() {
@@ -87,10 +95,21 @@ fn kind<'a>(node: &'a Mkfs, parameters: &'a DiskParameters) -> &'a str {
 fn label(node: &Mkfs, kind: &str, parameters: &DiskParameters) -> String {
     match (&node.label, &parameters.root_label) {
         (Some(label), _) => label.clone(),
+        (None, _) if kind == "squashfs" => String::new(),
         (None, Some(label)) if node.name == ROOT => label.clone(),
         (None, None) if node.name == ROOT && kind == "xfs" => "img-rootfs".into(),
         (None, None) if node.name == ROOT => "cloudimg-rootfs".into(),
         (None, _) => node.name.clone(),
+    }
+}
+
+/// Bytes below which the mkfs of a type makes none: what mkfs.xfs 6.1, mkfs.btrfs 6.2 and the kernel say.
+fn smallest(kind: &str) -> u64 {
+    match kind {
+        "xfs" => 300 * MIB,
+        "btrfs" => 114_294_784,
+        "swap" => 40 * 1024,
+        _ => 0,
     }
 }
 

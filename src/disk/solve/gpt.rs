@@ -48,6 +48,10 @@ pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) 
             hybrid: partition.hybrid,
         });
         start += size;
+        if partition.hybrid.is_some() && start / u64::from(disk.sector_size) > u64::from(u32::MAX) {
+            let (partition, disk) = (partition.name.clone(), disk.name.clone());
+            return Err(LayoutError::HybridTooFar { partition, disk });
+        }
         free -= wanted;
     }
     Ok(())

@@ -7,10 +7,7 @@ use super::error::LayoutError;
 use super::identity::Identity;
 use super::share;
 use crate::disk::config::Partitioning;
-use crate::disk::layout::{Disk, Partition, PartitionKind, Table};
-
-/// Type of an extended partition with LBA addressing.
-pub(in crate::disk) const EXTENDED: u8 = 0x0f;
+use crate::disk::layout::{Disk, EXTENDED, Partition, PartitionKind, Table};
 
 pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) -> Result<(), LayoutError> {
     let sector = u64::from(disk.sector_size);

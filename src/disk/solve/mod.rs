@@ -1,14 +1,19 @@
 //! From a description to offsets.
 //!
 //! In: a checked [`Config`], the request's parameters, a size and a seed. Out: a [`Layout`]: numbers, offsets, types, labels and
-//! identifiers, as DIB's partitioning and sgdisk would place them. Pure arithmetic. Not here: writing.
+//! identifiers, as DIB's partitioning, sgdisk, LVM, cryptsetup and veritysetup would place them. Pure arithmetic; the order of
+//! nodes in the description does not matter, only that within its lists. Not here: writing.
 
+mod devices;
+mod encryption;
 mod error;
 mod filesystems;
 mod gpt;
 mod identity;
 mod mbr;
+mod minimum;
 mod share;
+mod volumes;
 
 use super::config::{Config, TableKind};
 use super::layout::{Disk, Layout};
@@ -16,7 +21,7 @@ use crate::plan::DiskParameters;
 pub use error::LayoutError;
 pub use filesystems::{root_fs_type, root_label};
 use identity::Identity;
-pub(super) use mbr::EXTENDED;
+pub use minimum::minimum;
 
 /// Solves `config`. `image_size` (bytes) is the size of every disk that names none; identifiers follow from `seed`.
 ///
@@ -42,9 +47,11 @@ pub fn solve(config: &Config, parameters: &DiskParameters, image_size: u64, seed
         disks.push(disk);
     }
     // The primary disk first, whatever its place in the description.
-    disks.sort_by_key(|disk| disk.name != "image0");
-    let filesystems = filesystems::place(config, parameters, &disks, &identity)?;
-    Ok(Layout { disks, filesystems, ..Layout::default() })
+    disks.sort_by_key(|disk| (disk.name != "image0", disk.name.clone()));
+    let mut layout = Layout { disks, ..Layout::default() };
+    let devices = devices::place(config, &mut layout, &identity)?;
+    layout.filesystems = filesystems::place(config, parameters, &devices, &layout, &identity)?;
+    Ok(layout)
 }
 
 #[cfg(test)]

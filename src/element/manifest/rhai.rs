@@ -29,7 +29,7 @@ const FIELDS: [&str; 11] = [
     "system",
     "boot_loader",
 ];
-const BOOT_LOADERS: [&str; 1] = ["grub"];
+const BOOT_LOADERS: [&str; 3] = ["grub", "systemd-boot", "uki"];
 
 /// The manifest of `source`.
 ///

@@ -11,6 +11,7 @@ use super::super::image::Image;
 use super::super::jail;
 use super::options;
 use crate::target::Attributes;
+use crate::target::outside::Material;
 
 fn copy(
     ctx: &NativeCallContext<'_>,
@@ -19,16 +20,26 @@ fn copy(
     to: &str,
     attributes: &Attributes,
 ) -> Result<(), HostError> {
-    let source = jail::inside(&image.element().directory, from)?;
+    folder(ctx, image, from, &jail::inside(&image.element().directory, from)?, to, attributes)
+}
+
+/// Copies `source`, which the script calls `from`, with all that is in it.
+pub fn folder(
+    ctx: &NativeCallContext<'_>,
+    image: &Image,
+    from: &str,
+    source: &Utf8Path,
+    to: &str,
+    attributes: &Attributes,
+) -> Result<(), HostError> {
     let real = image.need_write(ctx, to, false)?;
     image.record(ctx, vec![from.into(), to.into()])?;
-    let root = source.clone();
-    for entry in walkdir::WalkDir::new(&source).sort_by_file_name() {
+    for entry in walkdir::WalkDir::new(source).sort_by_file_name() {
         let entry =
             entry.map_err(|error| HostError::new("element.not-found", format!("cannot copy `{from}`: {error}")))?;
         let path = Utf8PathBuf::try_from(entry.path().to_owned())
             .map_err(|error| HostError::new("element.not-found", format!("cannot copy `{from}`: {error}")))?;
-        let below = path.strip_prefix(&root).unwrap_or(Utf8Path::new(""));
+        let below = path.strip_prefix(source).unwrap_or(Utf8Path::new(""));
         let at = if below.as_str().is_empty() { real.clone() } else { real.join(below) };
         // A folder in the image may be a symlink that leads out of what was granted.
         let at = if entry.file_type().is_dir() {
@@ -65,6 +76,22 @@ fn one(image: &Image, path: &Utf8Path, at: &Utf8Path, attributes: &Attributes) -
     Ok(target.write(at, &std::fs::read(path).map_err(fail)?, attributes)?)
 }
 
+/// Brings a file that was fetched into the image. Mode 0644 unless `attributes` say otherwise.
+fn fetched(
+    ctx: &NativeCallContext<'_>,
+    image: &Image,
+    from: &Material,
+    to: &str,
+    attributes: Attributes,
+) -> Result<(), HostError> {
+    let real = image.need_write(ctx, to, false)?;
+    image.record(ctx, vec![from.name.as_str().into(), to.into()])?;
+    let fail = |error: std::io::Error| HostError::new("fetch.failed", format!("cannot read {}: {error}", from.name));
+    let mut file = std::fs::File::open(&from.file).map_err(fail)?;
+    let attributes = Attributes { mode: attributes.mode.or(Some(0o644)), ..attributes };
+    Ok(image.target().write_stream(&real, &mut file, attributes)?)
+}
+
 /// Copies.
 #[export_module]
 pub mod verbs {
@@ -87,5 +114,30 @@ pub mod verbs {
     ) -> RhaiResult<()> {
         let _running = image.enter(&ctx);
         Ok(copy(&ctx, image, from, path, &options::attributes(ctx.fn_name(), options)?)?)
+    }
+
+    /// Brings a file that was fetched into the image, with mode 0644.
+    #[rhai_fn(name = "copy_in", return_raw)]
+    pub fn copy_in_download(
+        ctx: NativeCallContext<'_>,
+        image: &mut Image,
+        from: Material,
+        path: &str,
+    ) -> RhaiResult<()> {
+        let _running = image.enter(&ctx);
+        Ok(fetched(&ctx, image, &from, path, Attributes::default())?)
+    }
+
+    /// As above, with `#{mode, owner, group}`.
+    #[rhai_fn(name = "copy_in", return_raw)]
+    pub fn copy_in_download_with(
+        ctx: NativeCallContext<'_>,
+        image: &mut Image,
+        from: Material,
+        path: &str,
+        options: Map,
+    ) -> RhaiResult<()> {
+        let _running = image.enter(&ctx);
+        Ok(fetched(&ctx, image, &from, path, options::attributes(ctx.fn_name(), options)?)?)
     }
 }

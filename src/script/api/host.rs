@@ -1,12 +1,15 @@
 //! Files of the machine that builds. Needs `read-host:` with a prefix of the file's real path.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rhai::Map;
 use rhai::plugin::*;
 
 use super::super::engine;
 use super::super::host_error::{HostError, RhaiResult};
 use super::super::image::Image;
 use super::super::permission::{self, Permission};
+use super::{copy, options};
+use crate::target::Attributes;
 
 /// The grant with its symlinks followed, for comparing with real paths.
 fn real(grant: &str) -> Option<Permission> {
@@ -49,5 +52,28 @@ pub mod verbs {
         }
         String::from_utf8(std::fs::read(&file).map_err(fail)?)
             .map_err(|_| HostError::new("io.not-text", format!("{path} of the host is not UTF-8 text")).into())
+    }
+
+    /// Copies a file or folder of the machine that builds into the image, as `copy_in` does.
+    #[rhai_fn(return_raw)]
+    pub fn copy_from_host(ctx: NativeCallContext<'_>, image: &mut Image, from: &str, path: &str) -> RhaiResult<()> {
+        let _running = image.enter(&ctx);
+        let source = open(&ctx, image, from)?;
+        Ok(copy::folder(&ctx, image, from, &source, path, &Attributes::default())?)
+    }
+
+    /// As above, with `#{mode, owner, group}` for every file.
+    #[rhai_fn(name = "copy_from_host", return_raw)]
+    pub fn copy_from_host_with(
+        ctx: NativeCallContext<'_>,
+        image: &mut Image,
+        from: &str,
+        path: &str,
+        options: Map,
+    ) -> RhaiResult<()> {
+        let _running = image.enter(&ctx);
+        let attributes = options::attributes(ctx.fn_name(), options)?;
+        let source = open(&ctx, image, from)?;
+        Ok(copy::folder(&ctx, image, from, &source, path, &attributes)?)
     }
 }

@@ -6,18 +6,29 @@
 
 #![allow(clippy::unwrap_used, reason = "`export_module` writes it, where it has checked the type")]
 
+pub mod account_files;
+pub mod archive;
 pub mod command;
 pub mod copy;
+pub mod disk;
 pub mod edit;
 pub mod error;
 pub mod facts;
+pub mod fetch;
 pub mod files;
+pub mod home;
 pub mod host;
+pub mod kernel;
 pub mod messages;
+pub mod openrc;
 pub mod options;
 pub mod packages;
 pub mod reading;
+pub mod repositories;
+pub mod secrets;
+pub mod service;
 pub mod services;
+pub mod systemd;
 pub mod template;
 pub mod testing;
 pub mod unit;
@@ -45,6 +56,12 @@ pub fn module() -> Module {
     combine_with_exported_module!(&mut module, "users", users::verbs);
     combine_with_exported_module!(&mut module, "command", command::verbs);
     combine_with_exported_module!(&mut module, "host", host::verbs);
+    combine_with_exported_module!(&mut module, "fetch", fetch::verbs);
+    combine_with_exported_module!(&mut module, "archive", archive::verbs);
+    combine_with_exported_module!(&mut module, "repositories", repositories::verbs);
+    combine_with_exported_module!(&mut module, "kernel", kernel::verbs);
+    combine_with_exported_module!(&mut module, "secrets", secrets::verbs);
+    combine_with_exported_module!(&mut module, "disk", disk::verbs);
     module
 }
 

@@ -9,12 +9,37 @@ use serde::de::DeserializeOwned;
 use super::super::host_error::HostError;
 use crate::target::Attributes;
 
+/// Levels that a value handed to a verb may nest; whatever walks through it then needs little of the stack.
+const DEPTH: usize = 32;
+
+/// Refuses a value that nests deeper than any that means something.
+///
+/// # Errors
+/// `usage.nesting`.
+pub fn check_depth(value: &Dynamic) -> Result<(), HostError> {
+    fn fits(value: &Dynamic, left: usize) -> bool {
+        if let Some(array) = value.read_lock::<rhai::Array>() {
+            return left > 0 && array.iter().all(|item| fits(item, left - 1));
+        }
+        if let Some(map) = value.read_lock::<Map>() {
+            return left > 0 && map.values().all(|item| fits(item, left - 1));
+        }
+        true
+    }
+    if fits(value, DEPTH) {
+        return Ok(());
+    }
+    Err(HostError::usage("nesting", format!("a list or a map nests deeper than {DEPTH} levels")))
+}
+
 /// Reads a verb's options.
 ///
 /// # Errors
 /// `usage.option`.
 pub fn read<T: DeserializeOwned>(verb: &str, map: Map) -> Result<T, HostError> {
-    rhai::serde::from_dynamic(&Dynamic::from_map(map)).map_err(|mut error| {
+    let map = Dynamic::from_map(map);
+    check_depth(&map)?;
+    rhai::serde::from_dynamic(&map).map_err(|mut error| {
         let _ = error.take_position();
         let text = error.to_string();
         let text = ["Syntax error: ", "Runtime error: "]

@@ -1,114 +1,52 @@
-//! systemd services, by the files and symlinks that `systemctl` would make. Needs `services`.
+//! Services, for whichever init system the image has. Needs `services`.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
+use rhai::Map;
 use rhai::plugin::*;
 
 use super::super::effect;
 use super::super::host_error::{HostError, RhaiResult};
 use super::super::image::Image;
 use super::super::permission::Permission;
-use super::reading;
-use super::unit::{self, Name};
-use crate::target::{Attributes, FileKind, Target};
+use super::service::Service;
+use super::unit::Name;
+use super::{openrc, options, systemd};
+use crate::target::Attributes;
 
-/// Where the image's administrator keeps units and symlinks.
-const ETC: &str = "/etc/systemd/system";
-/// Where units are looked for, first wins.
-const UNITS: [&str; 4] = [ETC, "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+/// Who starts services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Init {
+    Systemd,
+    OpenRc,
+}
 
-fn begin(ctx: &NativeCallContext<'_>, image: &Image, name: &str) -> Result<Name, HostError> {
+/// The image's init system: what is in it, else what its distribution uses.
+fn init(image: &Image) -> Result<Init, HostError> {
+    let target = image.target();
+    let marks = [
+        ("/usr/lib/systemd/systemd", Init::Systemd),
+        ("/lib/systemd/systemd", Init::Systemd),
+        ("/sbin/openrc-run", Init::OpenRc),
+        ("/etc/runlevels", Init::OpenRc),
+    ];
+    for (path, init) in marks {
+        if target.stat(&target.resolve(Utf8Path::new(path), true)?)?.is_some() {
+            return Ok(init);
+        }
+    }
+    let distribution = image.world().facts.distribution.clone();
+    Ok(if distribution == "alpine" { Init::OpenRc } else { Init::Systemd })
+}
+
+fn begin(ctx: &NativeCallContext<'_>, image: &Image, name: &str) -> Result<(Name, Init), HostError> {
     let unit = Name::parse(name).ok_or_else(|| HostError::usage("unit", format!("`{name}` is no unit's name")))?;
     image.need(ctx, &Permission::Services)?;
-    Ok(unit)
+    Ok((unit, init(image)?))
 }
 
-/// The unit's file, `None` when the image has none. A mask counts as none.
-fn find(image: &Image, unit: &Name) -> Result<Option<Utf8PathBuf>, HostError> {
-    let target = image.target();
-    for folder in UNITS {
-        let path = Utf8Path::new(folder).join(unit.file());
-        if target.stat(&target.resolve(&path, true)?)?.is_some_and(|stat| stat.kind == FileKind::File) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
-}
-
-fn missing(unit: &Name) -> HostError {
-    HostError::new("services.missing", format!("the image has no unit `{unit}`"))
-        .help("install the package that brings it first, or write it with `write_unit`")
-}
-
-/// The packages of a test bring no units: while its image has none at all, every unit is taken to be there.
-fn pretended(image: &Image) -> Result<bool, HostError> {
-    if image.test().is_none() {
-        return Ok(false);
-    }
-    for folder in &UNITS[1..] {
-        if image.target().stat(Utf8Path::new(folder))?.is_some() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Enables a unit and those that it names in `Also=`. A unit seen before is done.
-fn enable(image: &Image, unit: &Name, seen: &mut Vec<String>) -> Result<(), HostError> {
-    if seen.contains(&unit.to_string()) {
-        return Ok(());
-    }
-    seen.push(unit.to_string());
-    let (path, text) = match find(image, unit)? {
-        Some(path) => {
-            let text = reading::text(image, &path)?;
-            (path, text)
-        }
-        None if pretended(image)? => (
-            Utf8Path::new("/usr/lib/systemd/system").join(unit.file()),
-            "[Install]\nWantedBy=multi-user.target\n".into(),
-        ),
-        None => return Err(missing(unit)),
-    };
-    let install = unit::install(unit, &text);
-    if install.links.is_empty() && install.also.is_empty() {
-        image.events().warn(format!("`{unit}` has no [Install] section that enables it; others start it"));
-    }
-    for link in &install.links {
-        let at = Utf8Path::new(ETC).join(link);
-        // An alias of the same name would replace the unit by a link to itself.
-        if at != path {
-            image.target().symlink(&path, &at)?;
-        }
-    }
-    for also in install.also.iter().filter_map(|name| Name::parse(name)) {
-        if find(image, &also)?.is_some() {
-            enable(image, &also, seen)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes every symlink of the unit below [`ETC`]: in the folders of its wishes, and its aliases.
-fn disable(target: &dyn Target, unit: &Name) -> Result<(), HostError> {
-    let etc = Utf8Path::new(ETC);
-    let is_link =
-        |path: &Utf8Path| Ok::<_, HostError>(target.stat(path)?.is_some_and(|stat| stat.kind == FileKind::Symlink));
-    let names = match target.list(etc) {
-        Err(error) if error.code == "io.not-found" => return Ok(()),
-        other => other?,
-    };
-    for name in names {
-        let path = etc.join(&name);
-        if [".wants", ".requires", ".upholds"].iter().any(|end| name.ends_with(end)) {
-            let link = path.join(unit.to_string());
-            if is_link(&link)? {
-                target.remove(&link)?;
-            }
-        } else if is_link(&path)? && target.read_link(&path)?.file_name() == Some(&unit.file()) {
-            target.remove(&path)?;
-        }
-    }
-    Ok(())
+fn put(image: &Image, folder: &str, name: &str, text: &str, mode: u32) -> Result<(), HostError> {
+    let attributes = Attributes { mode: Some(mode), ..Attributes::default() };
+    Ok(image.target().write(&Utf8Path::new(folder).join(name), text.as_bytes(), attributes)?)
 }
 
 /// Services.
@@ -118,38 +56,76 @@ pub mod verbs {
     #[rhai_fn(return_raw)]
     pub fn enable_service(ctx: NativeCallContext<'_>, image: &mut Image, name: &str) -> RhaiResult<()> {
         let _running = image.enter(&ctx);
-        let unit = begin(&ctx, image, name)?;
+        let (unit, init) = begin(&ctx, image, name)?;
         image.record(&ctx, vec![name.into()])?;
-        Ok(enable(image, &unit, &mut Vec::new())?)
+        match init {
+            Init::Systemd => Ok(systemd::enable(image, &unit, &mut Vec::new())?),
+            Init::OpenRc => Ok(openrc::enable(image, &unit)?),
+        }
     }
 
     /// Does not start a unit at boot; one that the image does not have is no error.
     #[rhai_fn(return_raw)]
     pub fn disable_service(ctx: NativeCallContext<'_>, image: &mut Image, name: &str) -> RhaiResult<()> {
         let _running = image.enter(&ctx);
-        let unit = begin(&ctx, image, name)?;
+        let (unit, init) = begin(&ctx, image, name)?;
         image.record(&ctx, vec![name.into()])?;
-        Ok(disable(image.target(), &unit)?)
+        match init {
+            Init::Systemd => Ok(systemd::disable(image.target(), &unit)?),
+            Init::OpenRc => Ok(openrc::disable(image.target(), &unit)?),
+        }
     }
 
     /// Keeps a unit from being started by anything.
     #[rhai_fn(return_raw)]
     pub fn mask_service(ctx: NativeCallContext<'_>, image: &mut Image, name: &str) -> RhaiResult<()> {
         let _running = image.enter(&ctx);
-        let unit = begin(&ctx, image, name)?;
+        let (unit, init) = begin(&ctx, image, name)?;
         image.record(&ctx, vec![name.into()])?;
-        let path = Utf8Path::new(ETC).join(unit.to_string());
-        Ok(image.target().symlink(Utf8Path::new("/dev/null"), &path).map_err(HostError::from)?)
+        match init {
+            Init::Systemd => Ok(systemd::mask(image.target(), &unit)?),
+            Init::OpenRc => Ok(openrc::mask(image.target(), &unit)?),
+        }
     }
 
-    /// Writes a unit of the image's own: `image.write_unit("job.service", "[Service]…")`. Enabling it is another call.
+    /// Writes a systemd unit of the image's own: `image.write_unit("job.timer", "[Timer]…")`. Enabling it is another call.
     #[rhai_fn(return_raw)]
     pub fn write_unit(ctx: NativeCallContext<'_>, image: &mut Image, name: &str, text: &str) -> RhaiResult<()> {
         let _running = image.enter(&ctx);
-        let unit = begin(&ctx, image, name)?;
+        let (unit, init) = begin(&ctx, image, name)?;
         image.record(&ctx, vec![name.into(), effect::text(text)])?;
-        let path = Utf8Path::new(ETC).join(unit.to_string());
-        let attributes = Attributes { mode: Some(0o644), ..Attributes::default() };
-        Ok(image.target().write(&path, text.as_bytes(), attributes).map_err(HostError::from)?)
+        if init == Init::OpenRc {
+            let error = HostError::new(
+                "services.unsupported",
+                format!("the image starts services with OpenRC, which reads no unit `{unit}`"),
+            );
+            return Err(error
+                .help("describe the service instead: `write_unit(name, #{ command: [\"/usr/bin/web\"] })`")
+                .into());
+        }
+        Ok(put(image, systemd::ETC, &unit.to_string(), text, 0o644)?)
+    }
+
+    /// Writes a service of the image's own, as its init system wants it. Takes `#{command, summary, user, group, environment,
+    /// directory, restart, after, once}`; only `command` is needed. Enabling it is another call.
+    #[rhai_fn(name = "write_unit", return_raw)]
+    pub fn write_unit_described(
+        ctx: NativeCallContext<'_>,
+        image: &mut Image,
+        name: &str,
+        service: Map,
+    ) -> RhaiResult<()> {
+        let _running = image.enter(&ctx);
+        let service: Service = options::read(ctx.fn_name(), service)?;
+        service.check()?;
+        let (unit, init) = begin(&ctx, image, name)?;
+        image.record(&ctx, vec![name.into(), service.command.clone().into()])?;
+        match init {
+            Init::Systemd => Ok(put(image, systemd::ETC, &unit.to_string(), &service.systemd(), 0o644)?),
+            Init::OpenRc => {
+                let name = openrc::name(&unit)?;
+                Ok(put(image, openrc::SCRIPTS, &name, &service.openrc(&name), 0o755)?)
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::super::engine::STRING;
 use super::super::host_error::{HostError, RhaiResult};
 use super::super::image::Image;
 use super::super::jail;
+use super::options;
 
 /// Instructions that a template may take: far more than any configuration file needs, few enough to end within a second.
 const FUEL: u64 = 5_000_000;
@@ -95,6 +96,8 @@ pub mod verbs {
     #[rhai_fn(name = "render", return_raw)]
     pub fn render_with(ctx: NativeCallContext<'_>, image: &mut Image, file: &str, values: Map) -> RhaiResult<String> {
         let _running = image.enter(&ctx);
-        Ok(rendered(image, file, value(&values.into()))?)
+        let values = values.into();
+        options::check_depth(&values)?;
+        Ok(rendered(image, file, value(&values))?)
     }
 }

@@ -119,6 +119,26 @@ pub mod verbs {
         Ok(())
     }
 
+    /// Decides what `fetch` gives for an address; of others it gives an empty file.
+    #[rhai_fn(return_raw)]
+    pub fn fake_download(image: &mut Image, url: &str, text: &str) -> RhaiResult<()> {
+        test(image)?.target.arrange().content(url, text.as_bytes().to_vec());
+        Ok(())
+    }
+
+    /// Decides the text of a secret; that of others is `secret NAME`.
+    #[rhai_fn(return_raw)]
+    pub fn fake_secret(image: &mut Image, name: &str, text: &str) -> RhaiResult<()> {
+        test(image)?.target.arrange().add_secret(name, text);
+        Ok(())
+    }
+
+    /// The nodes of the disk that the element described, as in a `block-device-*.yaml`.
+    #[rhai_fn(return_raw)]
+    pub fn disk_nodes(image: &mut Image) -> RhaiResult<Array> {
+        image.declared().iter().map(|declared| rhai::serde::to_dynamic(&declared.node)).collect()
+    }
+
     /// What the element did so far: a list of `#{verb, args, element, file, line}`.
     #[rhai_fn(return_raw)]
     pub fn effects(image: &mut Image) -> RhaiResult<Array> {
@@ -133,6 +153,7 @@ pub mod verbs {
     /// Sets an option of the element.
     #[rhai_fn(return_raw)]
     pub fn set_option(image: &mut Image, name: &str, value: Dynamic) -> RhaiResult<()> {
+        options::check_depth(&value)?;
         let value = rhai::serde::from_dynamic(&value)?;
         image.world().options.insert(name.to_owned(), value);
         Ok(())

@@ -1,0 +1,35 @@
+//! The smallest image that a description fits into.
+
+use super::error::LayoutError;
+use super::solve;
+use crate::disk::config::Config;
+use crate::plan::DiskParameters;
+
+const MIB: u64 = 1 << 20;
+/// No disk is larger: 2^63 bytes are what files can have.
+const LARGEST: u64 = (1 << 63) / MIB - 1;
+
+/// The smallest whole number of MiB, in bytes, with which `config` can be solved: every partition and volume has its size, none
+/// is empty, and every file system is at least as large as its mkfs makes any. Disks with sizes of their own keep them.
+///
+/// # Errors
+/// When it cannot be solved with any size; the error is that of the largest disk its tables can be on.
+pub fn minimum(config: &Config, parameters: &DiskParameters) -> Result<u64, LayoutError> {
+    let fits = |mebibytes: u64| solve(config, parameters, mebibytes * MIB, "").map(|_| ());
+    // More space never takes away, until an MBR ends: the smallest power of two that fits, then halves below it.
+    let (mut high, mut before) = (1, None);
+    while let Err(error) = fits(high) {
+        let is_end = matches!(error, LayoutError::TooLargeForMbr { .. });
+        if is_end || high > LARGEST / 2 {
+            return Err(before.filter(|_| is_end).unwrap_or(error));
+        }
+        before = Some(error);
+        high *= 2;
+    }
+    let mut low = high / 2;
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if fits(middle).is_ok() { high = middle } else { low = middle }
+    }
+    Ok(high * MIB)
+}

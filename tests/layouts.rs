@@ -1,0 +1,220 @@
+//! Images whose root is not simply a partition with ext4: each checked by the tools of the trade and booted, with the kernel's own
+//! word for what it mounted.
+//!
+//! They share one set of packages, so the store makes their tree once; what the disk writes and what boots is each one's own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Sandbox, approve, kiln, one_build, shared_store, stderr, stdout};
+
+/// The release that the figures of DIB were taken with.
+const RELEASE: &str = "bookworm";
+/// What all of these disks need together.
+const PACKAGES: &str = "btrfs-progs,cryptsetup-initramfs,lvm2,xfsprogs";
+
+/// A GPT with an EFI system partition and a BIOS boot partition; what follows are more partitions and nodes.
+fn gpt(rest: &str) -> String {
+    gpt_of(512, rest)
+}
+
+/// The same on sectors of `sector` bytes.
+fn gpt_of(sector: u32, rest: &str) -> String {
+    format!(
+        "
+- local_loop: {{ name: image0, size: 3GiB, block_size: {sector} }}
+- partitioning:
+    base: image0
+    label: gpt
+    partitions:
+    - {{ name: ESP, type: EF00, size: 300MiB, mkfs: {{ type: vfat, mount: {{ mount_point: /boot/efi, fstab: {{}} }} }} }}
+    - {{ name: BSP, type: EF02, size: 8MiB }}
+{rest}"
+    )
+}
+
+/// Builds a raw image of `elements` with the disk `description` (of the elements when empty). `words` are more words.
+fn build(sandbox: &Sandbox, description: &str, elements: &[&str], words: &[&str]) -> PathBuf {
+    let _turn = one_build();
+    let mut all = vec!["build", "-o", "image", "-t", "raw", "-p", PACKAGES];
+    all.extend(words);
+    all.extend(["vm", "debian-minimal"]);
+    all.extend(elements);
+    let mut command = kiln(&all);
+    command.current_dir(sandbox.path()).env("KILN_STORE", shared_store()).env("DIB_RELEASE", RELEASE);
+    if sandbox.path().join("elements").is_dir() {
+        command.env("ELEMENTS_PATH", sandbox.path().join("elements"));
+    }
+    if !description.is_empty() {
+        command.env("DIB_BLOCK_DEVICE_CONFIG", description);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "kiln {all:?}:\n{}\n{}", stdout(&output), stderr(&output));
+    sandbox.path().join("image.raw")
+}
+
+/// Boots the image until somebody may log in, and wants each of `signs` on the console: a regular expression each.
+fn boot(image: &Path, words: &[&str], signs: &[&str]) {
+    let _turn = one_build();
+    let mut all = vec!["boot", image.to_str().unwrap(), "--timeout", "600"];
+    all.extend(words);
+    let output = kiln(&all).output().unwrap();
+    let console = stdout(&output);
+    assert!(output.status.success(), "kiln {all:?}:\n{console}\n{}", stderr(&output));
+    for sign in signs {
+        let sign = regex::Regex::new(sign).unwrap();
+        assert!(sign.is_match(&console), "the console does not say {sign}:\n{console}");
+    }
+}
+
+/// The content of partition `number` as a file of its own.
+fn cut(raw: &Path, number: usize) -> PathBuf {
+    let table: serde_json::Value =
+        serde_json::from_str(&approve("sfdisk", &["--json", raw.to_str().unwrap()])).unwrap();
+    let entry = &table["partitiontable"]["partitions"][number - 1];
+    let bytes = |name: &str| entry[name].as_u64().unwrap() * 512;
+    let to = raw.with_file_name(format!("part{number}"));
+    let words = [
+        format!("if={}", raw.display()),
+        format!("of={}", to.display()),
+        format!("skip={}B", bytes("start")),
+        format!("count={}B", bytes("size")),
+        "bs=1M".to_owned(),
+        "conv=sparse".to_owned(),
+    ];
+    approve("dd", &words.iter().map(String::as_str).collect::<Vec<_>>());
+    to
+}
+
+fn check_gpt(raw: &Path) {
+    let said = approve("sgdisk", &["-v", raw.to_str().unwrap()]);
+    assert!(said.contains("No problems found"), "{said}");
+}
+
+#[test]
+fn a_disk_of_4k_sectors_boots_by_uefi() {
+    let sandbox = Sandbox::new();
+    let rest = "    - { name: root, size: 100%, mkfs: { name: mkfs_root, type: ext4, mount: { mount_point: /, fstab: {} } } }\n";
+    let image = build(&sandbox, &gpt_of(4096, rest), &["block-device-efi"], &[]);
+    let signs = [r"EXT4-fs \(vda3\): mounted filesystem", "4096-byte logical blocks"];
+    boot(&image, &["--uefi", "--sector-size", "4096"], &signs);
+}
+
+#[test]
+fn a_root_on_logical_volumes_boots_both_ways() {
+    let sandbox = Sandbox::new();
+    let rest = "
+    - { name: physical, type: 8E00, size: 100% }
+- lvm:
+    name: lvm
+    pvs: [{ name: pv, base: physical }]
+    vgs: [{ name: vg, base: [pv] }]
+    lvs:
+    - { name: lv_root, base: vg, size: 1700MiB }
+    - { name: lv_var, base: vg, size: 600MiB }
+    - { name: lv_home, base: vg, extents: 100%FREE }
+- mkfs: { name: fs_root, base: lv_root, type: xfs, label: img-rootfs, mount: { mount_point: /, fstab: {} } }
+- mkfs: { name: fs_var, base: lv_var, type: xfs, mount: { mount_point: /var, fstab: {} } }
+- mkfs: { name: fs_home, base: lv_home, type: xfs, mount: { mount_point: /home, fstab: {} } }
+";
+    let image = build(&sandbox, &gpt(rest), &["block-device-efi"], &[]);
+    check_gpt(&image);
+    let volume = cut(&image, 3);
+    let volume = volume.to_str().unwrap();
+    let headers = approve("pvck", &["--dump", "headers", volume]);
+    assert!(!headers.contains("CHECK:"), "{headers}");
+    let dump = approve("pvck", &["--dump", "metadata", volume]);
+    assert!(dump.contains("lv_root {") && dump.contains("lv_home {"), "{dump}");
+    let signs = [r"XFS \(dm-\d\): Ending clean mount", r"root=LABEL=img-rootfs"];
+    boot(&image, &["--uefi"], &signs);
+    boot(&image, &[], &signs);
+}
+
+#[test]
+fn an_xfs_root_boots() {
+    let sandbox = Sandbox::new();
+    let rest = "    - { name: root, size: 100%, mkfs: { name: mkfs_root, type: xfs, mount: { mount_point: /, fstab: {} } } }\n";
+    let image = build(&sandbox, &gpt(rest), &["block-device-efi"], &[]);
+    check_gpt(&image);
+    approve("xfs_repair", &["-n", "-f", cut(&image, 3).to_str().unwrap()]);
+    boot(&image, &[], &[r"XFS \(vda3\): Ending clean mount"]);
+}
+
+#[test]
+fn a_root_in_a_btrfs_subvolume_boots() {
+    let sandbox = Sandbox::new();
+    let rest = "
+    - name: root
+      size: 100%
+      mkfs:
+        name: mkfs_root
+        type: btrfs
+        subvolumes:
+        - { name: '@', mount_point: /, options: 'compress=zstd:1' }
+        - { name: '@home', mount_point: /home }
+";
+    let image = build(&sandbox, &gpt(rest), &["block-device-efi"], &[]);
+    check_gpt(&image);
+    approve("btrfs", &["check", cut(&image, 3).to_str().unwrap()]);
+    boot(&image, &[], &[r"BTRFS.*device .*vda3", r"rootflags=subvol=@ ", r"Mounted .*[ /]home"]);
+}
+
+/// Puts the key where the initramfs finds it.
+const UNLOCK: &str = r#"//! The image opens its own disk.
+
+const ELEMENT = #{
+    summary: "the image opens its own disk",
+    permissions: ["write:/etc/cryptsetup-keys.d", "secrets:disk"],
+};
+
+/// Writes the key file.
+fn install(image) {
+    image.write_file("/etc/cryptsetup-keys.d/crypt.key", image.secret("disk"), #{ mode: 0o600 });
+}
+"#;
+
+#[test]
+fn an_encrypted_root_opens_with_the_key_of_its_initramfs() {
+    let sandbox = Sandbox::new();
+    sandbox.element("unlock", &[("element.rhai", UNLOCK)]);
+    let secret = sandbox.path().join("disk.secret");
+    fs::write(&secret, "open sesame 4711").unwrap();
+    let rest = "
+    - { name: boot, size: 300MiB, mkfs: { type: ext4, mount: { mount_point: /boot, fstab: {} } } }
+    - { name: hidden, type: '8309', size: 100%, luks: { name: crypt, secret: disk } }
+- mkfs: { name: mkfs_root, base: crypt, type: ext4, mount: { mount_point: /, fstab: {} } }
+";
+    let given = format!("disk={}", secret.display());
+    let image = build(&sandbox, &gpt(rest), &["block-device-efi", "unlock"], &["--secret", &given]);
+    check_gpt(&image);
+    let container = cut(&image, 4);
+    let container = container.to_str().unwrap();
+    let dump = approve("cryptsetup", &["luksDump", container]);
+    assert!(dump.contains("aes-xts-plain64"), "{dump}");
+    approve("cryptsetup", &["open", "--test-passphrase", "--key-file", secret.to_str().unwrap(), container]);
+    boot(&image, &[], &[r"EXT4-fs \(dm-0\): mounted filesystem", r"EXT4-fs \(vda3\): mounted filesystem"]);
+}
+
+#[test]
+fn a_unified_kernel_image_boots() {
+    let sandbox = Sandbox::new();
+    let image = build(&sandbox, "", &["block-device-efi", "uki"], &[]);
+    check_gpt(&image);
+    let esp = cut(&image, 1);
+    approve("fsck.vfat", &["-n", esp.to_str().unwrap()]);
+    let listed = approve("mdir", &["-i", esp.to_str().unwrap(), "-/", "-b", "::"]);
+    assert!(listed.contains("EFI/BOOT/BOOTX64.EFI"), "{listed}");
+    let unified = listed.lines().find(|line| line.contains("EFI/Linux/debian-")).unwrap_or_else(|| panic!("{listed}"));
+    let file = sandbox.path().join("unified.efi");
+    approve("mcopy", &["-i", esp.to_str().unwrap(), unified, file.to_str().unwrap()]);
+    if let Ok(output) = Command::new("objdump").args(["-h", file.to_str().unwrap()]).output() {
+        let said = stdout(&output);
+        assert!([".osrel", ".cmdline", ".initrd", ".linux"].iter().all(|name| said.contains(name)), "{said}");
+    }
+    boot(
+        &image,
+        &["--uefi"],
+        &[r"EXT4-fs \(vda3\): mounted filesystem", "Command line: root=LABEL=cloudimg-rootfs ro"],
+    );
+}
