@@ -66,7 +66,7 @@ pub fn add_tools(root: &Path) -> Vec<PathBuf> {
     fs::create_dir_all(tools.join("lib")).unwrap();
     let mut added = vec![tools.clone()];
     for tool in TOOLS {
-        let path = approve("sh", &["-c", &format!("readlink -f $(command -v {tool})")]).trim().to_owned();
+        let path = approve("sh", &["-c", &format!("readlink -f /usr/bin/{tool}")]).trim().to_owned();
         fs::copy(&path, tools.join(tool)).unwrap();
         for line in approve("ldd", &[&path]).lines() {
             let mut words = line.split_whitespace();
@@ -91,11 +91,11 @@ pub fn add_tools(root: &Path) -> Vec<PathBuf> {
 
 /// Runs a command inside the tree; as somebody else than root in a user namespace.
 pub fn inside(root: &Path) -> Command {
-    let chroot = ["chroot", root.to_str().unwrap()];
+    let chroot = ["/usr/sbin/chroot", root.to_str().unwrap()];
     let mut command = if nix::unistd::geteuid().is_root() {
-        Command::new("chroot")
+        Command::new(chroot[0])
     } else {
-        let mut command = Command::new("unshare");
+        let mut command = Command::new("/usr/bin/unshare");
         command.args(["--map-root-user", chroot[0]]);
         command
     };
