@@ -97,7 +97,7 @@ fn block_device(image) {
     }
     let answers = [
         image.distro(), image.family(), image.release(), image.arch(), image.image_name(), image.root_label(),
-        image.boot_label(), image.has_element("vim"), image.env("DIB_X"), image.option("port"),
+        image.boot_label(), image.has_element("vim"), image.env("DIB_X"), image.has_env("DIB_X"), image.option("port"),
         image.exists("/data/link"), image.exists("/data/none"), image.read_file("/data/link"), image.lines("/data/link"),
         image.lines("/data/link", "T"), image.list("/data"), image.glob("/data/*/[a-t]*"), image.stat("/data/link"),
         image.stat("/data/b"), image.stat("/none"), image.package_version("vim"), image.package_version("nano"),
