@@ -73,9 +73,9 @@ pub fn add_tools(root: &Path) -> Vec<PathBuf> {
             let (first, library) = (words.next().unwrap_or_default(), words.nth(1));
             if let Some(library) = library.filter(|library| library.starts_with('/')) {
                 fs::copy(library, tools.join("lib").join(Path::new(library).file_name().unwrap())).unwrap();
-            } else if first.starts_with('/') {
-                // The loader: programs name it by its path.
-                let at = root.join(&first[1..]);
+            } else if let Some(loader) = first.strip_prefix('/') {
+                // Programs name it by its path.
+                let at = root.join(loader);
                 if !at.exists() {
                     fs::create_dir_all(at.parent().unwrap()).unwrap();
                     fs::copy(first, &at).unwrap();
