@@ -104,10 +104,10 @@ fn a_person_sees_partitions_and_files() {
     disk(&sandbox);
     let shown = kiln(&sandbox, &["inspect", "disk.raw"]);
     assert!(
-        shown.contains("raw: 20 MiB of disk") && shown.contains("ext4 root") && shown.contains("vfat ESP"),
+        shown.contains("raw: 20.0 MiB of disk") && shown.contains("ext4 root") && shown.contains("vfat ESP"),
         "{shown}"
     );
-    let root = kiln(&sandbox, &["inspect", "disk.raw", "/"]);
+    let root = kiln(&sandbox, &["inspect", "--partition", "2", "disk.raw", "/"]);
     assert!(root.contains("drwxr-xr-x") && root.contains(" etc\n") && root.contains("588895 numbers\n"), "{root}");
     let esp = kiln(&sandbox, &["inspect", "--partition", "1", "disk.raw", "/numbers.txt"]);
     assert!(esp.starts_with("1\n2\n") && esp.ends_with("100000\n"));

@@ -38,6 +38,8 @@ pub fn write(shape: &Shape<'_>, to: &Utf8Path, events: &Events) -> Result<(), Fo
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use camino::Utf8PathBuf;
 
     use super::*;
@@ -46,7 +48,7 @@ mod tests {
     #[test]
     fn unsquashfs_restores_the_tree_without_mounts() {
         if !crate::sandbox::host::is_root() || find_program("mksquashfs").is_none() {
-            eprintln!("skipped: needs root and mksquashfs");
+            writeln!(std::io::stderr(), "skipped: needs root and mksquashfs").unwrap();
             return;
         }
         let folder = tempfile::tempdir().unwrap();

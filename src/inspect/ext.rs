@@ -12,6 +12,8 @@ use super::{InspectError, Window, probe};
 
 /// Entries of a folder that are looked at.
 const MOST_ENTRIES: usize = 1 << 20;
+/// Groups of blocks, for each of which the library takes memory: with the usual ones of 128 MiB a file system of 64 TiB.
+const MOST_GROUPS: u64 = 1 << 19;
 /// Bytes that are copied at a time.
 const PIECE: usize = 1 << 20;
 
@@ -30,9 +32,13 @@ impl Ext {
     /// Opens the file system in `window`.
     pub fn open(window: &Window) -> Result<Self, InspectError> {
         let damaged = |reason: String| InspectError::Damaged { what: "ext file system", reason };
-        let geometry = probe::ext_geometry(window)?;
-        if geometry.is_none_or(|(size, blocks)| blocks.checked_mul(size).is_none_or(|bytes| bytes > window.size())) {
-            return Err(damaged("it is larger than its partition".into()));
+        let fits = |geometry: probe::ExtGeometry| {
+            let bytes = geometry.blocks.checked_mul(geometry.block);
+            let groups = geometry.blocks.checked_div(geometry.group);
+            bytes.is_some_and(|bytes| bytes <= window.size()) && groups.is_some_and(|groups| groups <= MOST_GROUPS)
+        };
+        if !probe::ext_geometry(window)?.is_some_and(fits) {
+            return Err(damaged("it is larger than its partition, or has more groups than any".into()));
         }
         Ext4::load(Box::new(Source(window.clone()))).map(Self).map_err(|error| damaged(error.to_string()))
     }

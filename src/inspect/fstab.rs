@@ -1,7 +1,7 @@
 //! Which file system of an image a path is on, as the image's own `fstab` mounts them.
 //!
-//! In: the file systems, a path. Out: one of them and the path in it. The root is the one that has `/etc/fstab`; else the first that can
-//! be looked into. Not here: reading files.
+//! In: the file systems, a path. Out: one of them and the path in it. The root is the one that has `/etc/fstab`; when there is none, the
+//! first file system that has the path is meant. Not here: reading files.
 
 use super::files::Files;
 use super::report::{Filesystem, Report};
@@ -34,7 +34,7 @@ pub fn place(
             None => Err(InspectError::NoFiles { found: filesystem.kind.to_owned() }),
         };
     }
-    let mut first = None;
+    let mut others = Vec::new();
     for (_, window, filesystem) in &all {
         if !Files::reads(filesystem.kind) {
             continue;
@@ -43,11 +43,14 @@ pub fn place(
         if let Some(table) = read_table(&files) {
             return mounted(&all, files, &table, absolute);
         }
-        first.get_or_insert(files);
+        others.push(files);
     }
+    // Nobody has it: then the first says so.
+    let at = others.iter().position(|files| files.stat(&absolute).is_ok()).unwrap_or(0);
+    let chosen = others.into_iter().nth(at);
     let found = all.iter().map(|(_, _, filesystem)| filesystem.kind).collect::<Vec<_>>().join(", ");
     let found = if found.is_empty() { "none that it knows".to_owned() } else { found };
-    first.map(|files| (files, absolute)).ok_or(InspectError::NoFiles { found })
+    chosen.map(|files| (files, absolute)).ok_or(InspectError::NoFiles { found })
 }
 
 /// The `fstab` of a root.

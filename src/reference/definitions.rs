@@ -77,9 +77,7 @@ mod tests {
         assert!(verbs.starts_with("module static;\n"));
         assert!(verbs.contains("fn write_file(image: Image, path: String, text: String) -> ();\n"), "{verbs}");
         let services = &files.iter().find(|(name, _)| name == "std/services.d.rhai").unwrap().1;
-        assert!(
-            services.contains("/// Starts a service at boot.\nfn enable(image: Image, name: ?) -> ?;"),
-            "{services}"
-        );
+        assert!(services.contains("\n/// Starts a service at boot.\n"), "{services}");
+        assert!(services.contains("\n/// ```\nfn enable(image: Image, name: ?) -> ?;\n"), "{services}");
     }
 }

@@ -23,7 +23,6 @@ fn a_hook_costs_less_than_a_millisecond_beside_what_its_verbs_do() {
         begun.elapsed()
     });
     let each = times.min().unwrap_or_default();
-    eprintln!("a hook: {each:?}");
     assert!(each < bound(Duration::from_millis(1)), "{each:?}");
 }
 
@@ -55,6 +54,5 @@ fn kilns_own_elements_are_loaded_in_a_tenth_of_a_second() {
             .unwrap_or_else(|error| panic!("{}", error.render(false)));
     }
     let took = processor_time() - begun;
-    eprintln!("{} files: {took:?}", files.len());
     assert!(took < bound(Duration::from_millis(100)), "{took:?}");
 }

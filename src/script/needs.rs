@@ -88,6 +88,7 @@ pub const FREE: &[&str] = &[
     "family",
     "glob",
     "has_element",
+    "has_env",
     "image_name",
     "lines",
     "list",

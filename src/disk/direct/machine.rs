@@ -10,9 +10,6 @@ use crate::disk::layout::{Device, FileSystem, Layout, VolumeKind};
 /// The file systems that this version can write, for messages.
 const SUPPORTED: &str = "ext2, ext3, ext4, xfs, btrfs, vfat, swap, squashfs, erofs";
 
-/// The smallest XFS, since xfsprogs 5.19.
-const XFS: u64 = 300 << 20;
-
 /// The only cipher that is written, for messages.
 const CIPHER: &str = "aes-xts-plain64";
 
@@ -66,11 +63,6 @@ fn kind(filesystem: &FileSystem) -> Result<(), DiskError> {
     let FileSystem { name, kind, .. } = filesystem;
     if !SUPPORTED.split(", ").any(|known| known == kind) && kind != "fat" {
         return Err(DiskError::Unsupported { node: name.clone(), kind: kind.clone(), supported: SUPPORTED });
-    }
-    if kind == "xfs" && filesystem.size < XFS {
-        let why =
-            format!("it has {} MiB, and mkfs.xfs makes none smaller than {} MiB", filesystem.size >> 20, XFS >> 20);
-        return Err(DiskError::Shape { node: name.clone(), why });
     }
     if kind != "btrfs" && !filesystem.subvolumes.is_empty() {
         let why = format!("{kind} has no subvolumes; use btrfs, or take them away");

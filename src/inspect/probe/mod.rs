@@ -11,7 +11,7 @@ mod xfs;
 use super::report::Filesystem;
 use super::{InspectError, Window};
 
-pub use ext::geometry as ext_geometry;
+pub use ext::{Geometry as ExtGeometry, geometry as ext_geometry};
 pub use fat::Geometry as FatGeometry;
 
 /// What is in `window`; `None` when it is nothing known.

@@ -1,5 +1,6 @@
 //! File systems of every kind, each checked by its own tools and read back.
 
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
 
 use super::*;
@@ -14,7 +15,7 @@ pub(super) fn can_mount(layout: &Layout) -> bool {
     match loopback::check(layout) {
         Ok(()) => nix::unistd::geteuid().is_root(),
         Err(error) => {
-            eprintln!("skipped: {error}");
+            writeln!(std::io::stderr(), "skipped: {error}").unwrap();
             false
         }
     }
@@ -191,11 +192,4 @@ fn content_that_is_too_large_for_any_kind_says_by_how_much() {
     let image = fixture.path("image0.raw");
     let error = write(&layout, "image0", &image, &content(&fixture.tree(), &BTreeMap::new())).unwrap_err().to_string();
     assert!(error.contains("the content of / does not fit") && error.contains("--image-size"), "{error}");
-}
-
-#[test]
-fn an_xfs_that_its_tool_would_not_make_is_refused_before_the_build() {
-    let error = super::super::check(&layout("xfs", "299MiB")).unwrap_err().to_string();
-    assert_eq!(error, "mkfs `mkfs_root`: it has 299 MiB, and mkfs.xfs makes none smaller than 300 MiB");
-    super::super::check(&layout("xfs", "300MiB")).unwrap();
 }
