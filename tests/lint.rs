@@ -75,7 +75,7 @@ fn findings_are_shown_with_their_place_and_errors_fail() {
     assert_eq!(output.status.code(), Some(1));
     let text = stdout(&output);
     for line in [
-        "error[unknown-function]: there is no function `write_fil`; did you mean `write_file`?",
+        "error[unknown-function]: there is no function `write_fil`; did you mean `write_file` or `write_unit`?",
         " --> web/element.rhai:4:11",
         "warning[unused-import]: `std/files` is imported and not used",
         "warning[missing-readme]: the element `web` has no README.md or README.rst",
