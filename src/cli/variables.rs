@@ -9,7 +9,7 @@ pub const OTHERS: &[(&str, &str)] = &[
     ("ELEMENTS_PATH", "folders that hold elements, separated by colons; the first wins"),
     ("FS_TYPE", "type of the root file system when the block-device description names none"),
     ("IMAGE_NAME", "name of the image, as `-o`"),
-    ("MAX_ONLINE_RESIZE", "bytes up to which the root file system can grow while mounted"),
+    ("MAX_ONLINE_RESIZE", "blocks up to which the root file system can grow while mounted"),
     ("ROOT_LABEL", "label of the root file system"),
     ("SOURCE_DATE_EPOCH", "latest time stamp in the image, in seconds since the epoch"),
     ("http_proxy", "proxy for http"),

@@ -132,7 +132,7 @@ pub struct DiskParameters {
     pub root_label: Option<String>,
     /// Options for mkfs of the root file system.
     pub mkfs_options: Vec<String>,
-    /// Bytes to let ext4 grow to online (`-E resize=`).
+    /// Blocks of the file system to let ext4 grow to online (`-E resize=`).
     pub max_online_resize: Option<u64>,
     /// Sizes and addresses are those of DIB also where DIB is wrong.
     #[serde(default)]

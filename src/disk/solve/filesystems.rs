@@ -126,7 +126,7 @@ fn options(node: &Mkfs, kind: &str, size: u64, parameters: &DiskParameters) -> V
         }
         options.extend(parameters.mkfs_options.iter().cloned());
         if let Some(resize) = parameters.max_online_resize.filter(|_| kind == "ext4") {
-            options.extend(["-E".into(), format!("resize={}K", resize / 1024)]);
+            options.extend(["-E".into(), format!("resize={resize}")]);
         }
     }
     options

@@ -109,6 +109,10 @@ fn the_root_takes_its_type_label_and_options_from_the_request() {
         (root.kind.as_str(), root.label.as_str(), root.options.as_slice()),
         ("xfs", "img-rootfs", &["-K".to_owned()][..])
     );
+    // The number is mkfs's own, in blocks.
+    let growing = DiskParameters { max_online_resize: Some(4_194_304), ..parameters() };
+    let solved = solve(&config::default_config(), &growing, 1 << 30, "s").unwrap();
+    assert_eq!(solved.at("/").unwrap().options.last().map(String::as_str), Some("resize=4194304"));
     let named = DiskParameters { root_label: Some("a-label-of-17-chr".into()), ..parameters() };
     assert!(matches!(solve(&config::default_config(), &named, 1 << 30, "s"), Err(LayoutError::Label { .. })));
 }
