@@ -248,8 +248,9 @@ impl<'a> Worker<'a> {
         let described =
             effects.iter().filter(|effect| file.is_some() && script::api::disk::VERBS.contains(&effect.verb.as_str()));
         for node in described.flat_map(|effect| &effect.args) {
-            if !disk.text.lines().any(|line| line.trim_end_matches(',') == node.to_string()) {
-                return Err(BuildError::DiskChanged { step: step.id.clone(), node: node.to_string() });
+            let node = node.to_string();
+            if !disk.text.lines().any(|line| line.trim_end_matches(',') == node) {
+                return Err(BuildError::DiskChanged { step: step.id.clone(), node });
             }
         }
         Ok(())
