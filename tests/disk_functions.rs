@@ -1,5 +1,6 @@
 //! Disks that elements describe in functions.
 
+use kiln::disk::config::Config;
 use kiln::plan::Plan;
 
 use crate::support::{Sandbox, stderr, stdout};

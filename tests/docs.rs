@@ -115,11 +115,11 @@ fn every_function_of_the_library_is_described() {
             continue;
         }
         let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        quotes("docs/library.md", "module", &format!("std/{module}"));
+        quotes("docs/reference.md", "module", &format!("std/{module}"));
         for line in fs::read_to_string(&path).unwrap().lines() {
             if let Some((signature, _)) = line.strip_prefix("fn ").and_then(|rest| rest.split_once(" {")) {
                 count += 1;
-                quotes("docs/library.md", "function", signature);
+                names("docs/reference.md", "the function", &[format!("\n{module}::{signature}\n")]);
                 quotes("docs/elements.md", "module", &format!("std/{module}"));
             }
         }

@@ -13,7 +13,7 @@ use crate::support::{Sandbox, stderr, stdout};
 const SERVICE: [(&str, &str); 3] = [
     (
         "element.rhai",
-        "//! A service.\n\nimport \"std/packages\" as packages;\n\nconst ELEMENT = #{\n    summary: \"a service\",\n    permissions: [\"packages\", \"users\", \"services\", \"write:/etc/hello\"],\n};\n\n/// Installs it.\nfn install(image) {\n    packages::ensure(image, [\"curl\"]);\n    image.add_user(\"hello\", #{ system: true });\n    image.write_file(\"/etc/hello/hello.conf\", \"port = 80\\n\", #{ mode: 0o640 });\n    image.write_unit(\"hello.service\", \"[Service]\\nExecStart=/bin/true\\n[Install]\\nWantedBy=multi-user.target\\n\");\n    image.enable_service(\"hello\");\n}\n",
+        "//! A service.\n\nimport \"std/packages\" as packages;\n\nconst ELEMENT = #{\n    summary: \"a service\",\n    permissions: [\"packages\", \"users\", \"services\", \"write:/etc/hello\"],\n};\n\n/// Installs it.\nfn install(image) {\n    packages::ensure(image, [\"curl\"]);\n    image.add_user(\"hello\", #{ system: true });\n    image.write_file(\"/etc/hello/hello.conf\", \"port = 80\\n\", #{ mode: 0o640 });\n    image.write_unit(\"hello\", #{ command: [\"/bin/true\"] });\n    image.enable_service(\"hello\");\n}\n",
     ),
     (
         "tests/install.rhai",

@@ -15,7 +15,7 @@ pub fn files() -> Vec<(String, String)> {
     };
     let mut files =
         vec![("kiln.d.rhai".to_owned(), of(Origin::Verb)), ("tests.d.rhai".to_owned(), of(Origin::TestVerb))];
-    files.extend(reference.modules.iter().map(|module| (format!("std/{}.d.rhai", module.name), library(module))));
+    files.extend(reference.modules().map(|module| (format!("std/{}.d.rhai", module.name), library(module))));
     files
 }
 

@@ -39,7 +39,7 @@ pub fn page() -> Vec<Block> {
     page.extend(groups(reference, Origin::TestVerb).into_iter().flat_map(|functions| named(3, &functions)));
     page.push(Block::Heading(2, "The library".into()));
     page.push(Block::Text("`import \"std/NAME\" as NAME;` brings a file, `NAME::function(image, …)` calls it.".into()));
-    page.extend(reference.modules.iter().flat_map(module));
+    page.extend(reference.modules().flat_map(module));
     page.push(Block::Heading(2, "Functions of the language".into()));
     let names: std::collections::BTreeSet<&str> = reference
         .functions

@@ -51,13 +51,16 @@ pub struct Module {
     pub calls: Calls,
 }
 
+/// A file of the library, once it was asked for.
+type Parsed = LazyLock<Option<Module>, Box<dyn FnOnce() -> Option<Module> + Send>>;
+
 /// Everything there is.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub struct Reference {
     /// Registered functions, sorted by name, then by number of parameters.
     pub functions: Vec<Function>,
-    /// The library, sorted by name.
-    pub modules: Vec<Module>,
+    /// The library, sorted by name. A file is parsed when somebody asks for it: a plan asks for few.
+    library: Vec<Parsed>,
     /// Numbers of arguments by name, for verbs and language.
     counts: BTreeMap<String, BTreeSet<usize>>,
     /// The same for the tests' own verbs.
@@ -95,8 +98,9 @@ impl Reference {
                 b.origin,
             ))
         });
-        let modules = LIBRARY.iter().filter_map(|(name, text)| module(name, text)).collect();
-        let mut reference = Self { functions, modules, ..Self::default() };
+        let parsed = |(name, text): &'static (&str, &str)| -> Parsed { LazyLock::new(Box::new(|| module(name, text))) };
+        let library = LIBRARY.iter().map(parsed).collect();
+        let mut reference = Self { functions, library, ..Self::default() };
         for function in &reference.functions {
             let table = match function.origin {
                 Origin::TestVerb => &mut reference.test_counts,
@@ -142,7 +146,13 @@ impl Reference {
 
     /// The file `std/NAME`.
     pub fn module(&self, name: &str) -> Option<&Module> {
-        self.modules.iter().find(|module| module.name == name)
+        let at = LIBRARY.iter().position(|(known, _)| *known == name)?;
+        self.library.get(at)?.as_ref()
+    }
+
+    /// The library, sorted by name.
+    pub fn modules(&self) -> impl Iterator<Item = &Module> {
+        self.library.iter().filter_map(|module| module.as_ref())
     }
 
     /// Signatures of the functions called `name`, in an author's words.
@@ -258,8 +268,8 @@ mod tests {
 
     #[test]
     fn every_file_of_the_library_is_read_and_says_what_it_is_for() {
-        assert_eq!(reference().modules.len(), LIBRARY.len());
-        for module in &reference().modules {
+        assert_eq!(reference().modules().count(), LIBRARY.len());
+        for module in reference().modules() {
             assert!(!module.documentation.is_empty() && !module.source.functions.is_empty(), "{}", module.name);
         }
     }

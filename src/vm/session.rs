@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader, PipeReader, Read};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -95,10 +95,15 @@ fn judge(
     Ok(None)
 }
 
+/// A serial port writes byte by byte, and all recent text is searched after each piece: this long its bytes are left to gather, or
+/// the search takes the processor from the guest.
+const GATHERING: Duration = Duration::from_millis(20);
+
 fn read_console(mut pipe: PipeReader, to: &Sender<Happening>) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = pipe.read(&mut buffer) {
         let _ = to.send(Happening::Console(buffer[..length].to_vec()));
+        thread::sleep(GATHERING);
     }
     let _ = to.send(Happening::Closed);
 }

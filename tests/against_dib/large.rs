@@ -48,8 +48,8 @@ impl GitServer {
         // The daemon itself: `git daemon` would be its parent, and leave it behind.
         let programs = approve("git", &["--exec-path"]);
         let daemon = Command::new(Path::new(programs.trim()).join("git-daemon"))
-            .args(["--export-all", "--listen=127.0.0.1", &format!("--port={port}"), "--base-path"])
-            .arg(folder)
+            .args(["--export-all", "--listen=127.0.0.1", &format!("--port={port}")])
+            .arg(format!("--base-path={}", folder.to_str().unwrap()))
             .arg(folder)
             .stderr(Stdio::null())
             .spawn()
