@@ -15,7 +15,7 @@
 //! - [`request`]: what was asked for.
 //! - [`element`]: finds elements and reads them; runs nothing.
 //! - [`lint`]: what is wrong or doubtful in an element, found without running it.
-//! - [`reference`]: what elements can call, as pages.
+//! - [`reference`](mod@reference): what elements can call, as pages.
 //! - [`plan`]: joins the two into a flat list of steps; pure.
 //! - [`builder`]: runs a plan in a process of its own, in namespaces of its own.
 //! - [`script`]: Rhai, and only here. [`target`]: what a hook may do to the tree being made.

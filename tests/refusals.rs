@@ -130,7 +130,11 @@ fn a_foreign_architecture_is_refused() {
 fn an_element_that_does_not_work_on_the_architecture_is_refused_with_one_that_does() {
     for element in ["block-device-mbr", "block-device-gpt"] {
         let words = ["plan", "-a", "arm64", "vm", "debian-minimal", element];
-        let texts = [&format!("'{element}' does not work on arm64"), "amd64, i386", "use block-device-efi or block-device-efi-4k or"];
+        let texts = [
+            &format!("'{element}' does not work on arm64"),
+            "amd64, i386",
+            "use block-device-efi or block-device-efi-4k or",
+        ];
         says(&Sandbox::new(), &words, &texts);
     }
     let words = ["plan", "-a", "ppc64le", "vm", "debian-minimal", "block-device-efi"];

@@ -1,6 +1,6 @@
 //! `kiln debootstrap`: stands in the place of the host's debootstrap while shell hooks run; hidden.
 //!
-//! In: debootstrap's words. Out: its tree, or the status [`NOT_MINE`], for which the host's own is run. Not here: how it comes to be
+//! In: debootstrap's words. Out: its tree, or the status [`NOT_MINE`](stand_in::NOT_MINE), for which the host's own is run. Not here: how it comes to be
 //! in that place (`builder/`).
 
 use std::process::ExitCode;

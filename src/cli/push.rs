@@ -14,7 +14,8 @@ use crate::ui::text;
 pub struct PushArgs {
     /// The image: NAME.oci.tar, as `kiln build -t oci` makes it
     image: Utf8PathBuf,
-    /// Where to: HOST[:PORT]/REPOSITORY[:TAG]
+    /// Where to
+    #[arg(value_name = "HOST[:PORT]/REPOSITORY[:TAG]")]
     reference: String,
     /// The file with credentials [default: REGISTRY_AUTH_FILE, else what podman login or docker login left]
     #[arg(long, value_name = "FILE")]

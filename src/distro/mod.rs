@@ -7,6 +7,8 @@
 pub mod apk;
 pub mod apt;
 pub mod dnf;
+#[cfg(test)]
+mod driven;
 mod driver;
 pub mod emerge;
 pub mod pacman;

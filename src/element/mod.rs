@@ -8,6 +8,8 @@ pub mod architecture;
 pub mod audit;
 pub mod built_in;
 pub mod catalog;
+#[cfg(test)]
+mod diagnostics;
 pub mod error;
 pub mod expansion;
 pub mod hooks;

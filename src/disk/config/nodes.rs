@@ -94,7 +94,7 @@ pub struct Mkfs {
     pub name: String,
     /// The partition, disk, logical volume or container it is made on.
     pub base: String,
-    /// `ext4`, `vfat`, …; the request's when absent, which only [`ROOT`] may leave to it.
+    /// `ext4`, `vfat`, …; the request's when absent, which only [`ROOT`](super::ROOT) may leave to it.
     pub kind: Option<String>,
     /// Its label when the description gives one.
     pub label: Option<String>,
