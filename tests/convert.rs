@@ -182,6 +182,6 @@ fn an_image_is_pushed_once_and_its_layers_are_not_sent_again() {
     let refused = refused(&sandbox, &["push", "image.oci.tar", "web:1.0"]);
     assert!(refused.contains("registry.example:5000/web:1.0"), "{refused}");
     let cut = fs::read(sandbox.path().join("image.oci.tar")).unwrap();
-    fs::write(sandbox.path().join("cut.oci.tar"), &cut[..cut.len() / 3]).unwrap();
+    fs::write(sandbox.path().join("cut.oci.tar"), &cut[..1500]).unwrap();
     assert!(!sandbox.kiln(&["push", "cut.oci.tar", &reference]).output().unwrap().status.success());
 }
