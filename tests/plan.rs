@@ -72,6 +72,21 @@ fn a_steps_inputs_change_with_what_it_can_see_and_with_nothing_else() {
 }
 
 #[test]
+fn packages_that_the_disk_asks_for_are_listed_and_planned() {
+    let sandbox = Sandbox::new();
+    let elements = ["block-device-efi-lvm", "vm", "debian-minimal"];
+    let listed = sandbox.kiln(&[&["packages"], &elements[..]].concat()).output().unwrap();
+    assert!(listed.status.success(), "{}", stderr(&listed));
+    let planned = sandbox.kiln(&[&["plan", "--json"], &elements[..]].concat()).output().unwrap();
+    let effects = sandbox.kiln(&[&["plan", "--effects", "--distro", "fedora"], &elements[..2]].concat()).output();
+    assert!(effects.unwrap().status.success());
+    for name in ["lvm2", "xfsprogs"] {
+        assert!(stdout(&listed).contains(&format!(" {name} ")), "{name}: {}", stdout(&listed));
+        assert!(stdout(&planned).contains(&format!("\"{name}\"")), "{name}");
+    }
+}
+
+#[test]
 fn planning_takes_less_than_50_ms() {
     let sandbox = Sandbox::new();
     let mut quickest = Duration::MAX;

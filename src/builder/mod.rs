@@ -7,6 +7,7 @@
 pub mod child;
 mod digest;
 pub mod error;
+pub mod facts;
 mod ground;
 mod hooks;
 mod image;

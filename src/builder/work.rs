@@ -12,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::child::elapsed;
 use super::error::BuildError;
+use super::facts::facts;
 use super::ground::Ground;
 use super::hooks::Hooks;
 use super::image::Image;
@@ -348,19 +349,4 @@ fn kept_boot_files(folder: &Utf8Path) -> Result<BootFiles, BuildError> {
         }
     }
     Ok(files)
-}
-
-fn facts(plan: &Plan, layout: &Layout) -> Facts {
-    let label = |point: &str| layout.at(point).map(|filesystem| filesystem.label.clone()).unwrap_or_default();
-    Facts {
-        distribution: plan.system.distribution.clone(),
-        family: plan.system.family.clone(),
-        release: plan.system.release.clone(),
-        arch: plan.arch.clone(),
-        image_name: plan.name.clone(),
-        root_label: label("/"),
-        boot_label: label("/boot"),
-        elements: plan.elements.iter().map(|element| element.name.clone()).collect(),
-        variables: plan.variables.clone(),
-    }
 }

@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::prepare;
 use super::words::ImageArgs;
+use crate::builder::facts::facts;
 use crate::element::{self, Element, OperatingSystem};
 use crate::event::Events;
-use crate::plan::{self, Phase, Plan, PlannedElement};
+use crate::plan::{self, Phase, Plan};
 use crate::request::Request;
 use crate::script::distribution::{self, Distribution};
 use crate::script::rehearsal::{PlannedEffect, rehearse};
@@ -30,8 +31,12 @@ pub fn run(image: &ImageArgs, distro: Option<&str>, json: bool) -> ExitCode {
         Ok(plan) => plan,
         Err(message) => return super::refuse(&message),
     };
+    let layout = match plan.provisional_layout() {
+        Ok(layout) => layout,
+        Err(error) => return super::refuse(&error),
+    };
+    let facts = facts(&plan, &layout);
     let mut effects = Vec::new();
-    let facts = facts(&plan);
     let ended = rehearse(&plan.steps, &plan.elements, &facts, &FakeTarget::new(), &Events::none(), &mut effects);
     if json {
         match serde_json::to_string_pretty(&effects) {
@@ -80,14 +85,16 @@ fn plan(image: &ImageArgs, distro: Option<&Distribution>, colour: bool) -> Resul
         None => super::disk_functions::described(&request, &elements, &settings, colour)?,
         given => given,
     };
-    let mut plan = plan::assemble(&request, &elements, &settings, block_device).map_err(|error| error.to_string())?;
+    let mut plan =
+        plan::assemble(&request, &elements, &settings, block_device.clone()).map_err(|error| error.to_string())?;
     if let Some(distro) = distro {
         plan.system.distribution = distro.name.to_owned();
         plan.system.family = distro.family.to_owned();
         let asked = request.variables.get("DIB_RELEASE").filter(|release| !release.is_empty());
         plan.system.release = asked.cloned().unwrap_or_else(|| distro.release.to_owned());
         if !given && plan.elements.iter().any(|element| element.name == "package-installs") {
-            provide_packages(&mut plan, &request, &elements, &settings)?;
+            let disk = plan::disk_variables(&request, &elements, &settings, block_device);
+            provide_packages(&mut plan, &request, &elements, &settings, disk.map_err(|error| error.to_string())?)?;
         }
     }
     Ok(plan)
@@ -112,13 +119,14 @@ fn provide_packages(
     request: &Request,
     elements: &[Element],
     settings: &element::Settings,
+    disk: impl IntoIterator<Item = (String, String)>,
 ) -> Result<(), String> {
     let facts = element::packages::PackageFacts {
         distribution: plan.system.distribution.clone(),
         family: plan.system.family.clone(),
         release: plan.system.release.clone(),
         arch: request.arch.clone(),
-        variables: settings.variables.clone(),
+        variables: settings.variables.clone().into_iter().chain(disk).collect(),
     };
     let phases = element::packages::resolve(elements, &facts).map_err(|error| prepare::explain(&error, false))?;
     for step in &mut plan.steps {
@@ -129,26 +137,6 @@ fn provide_packages(
         *packages = mine.flat_map(|package| package.real.iter().cloned()).collect();
     }
     Ok(())
-}
-
-/// What hooks may ask about the image.
-fn facts(plan: &Plan) -> Facts {
-    let layout = plan.provisional_layout().ok();
-    let label = |point: &str| {
-        let found = layout.as_ref().and_then(|layout| layout.at(point));
-        found.map(|filesystem| filesystem.label.clone()).unwrap_or_default()
-    };
-    Facts {
-        distribution: plan.system.distribution.clone(),
-        family: plan.system.family.clone(),
-        release: plan.system.release.clone(),
-        arch: plan.arch.clone(),
-        image_name: plan.name.clone(),
-        root_label: label("/"),
-        boot_label: label("/boot"),
-        elements: plan.elements.iter().map(|element: &PlannedElement| element.name.clone()).collect(),
-        variables: plan.variables.clone(),
-    }
 }
 
 /// The effects for a person, phase by phase.

@@ -11,10 +11,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{conditions, meaning, prepare, variables};
+use super::{checks, conditions, disk_functions, meaning, prepare, variables};
 use crate::element::packages::{self, Package, PackageFacts, PhasePackages};
 use crate::element::{self, Element, Settings, pkg_map};
-use crate::plan::Phase;
+use crate::plan::{self, Phase};
 use crate::request::Request;
 use crate::store::builtin;
 
@@ -73,7 +73,7 @@ fn resolve(args: &PackagesArgs) -> Result<Phases, String> {
     let arch = meaning::arch(args.arch.as_deref(), &environment)?;
     let mut variables = meaning::variables(&environment, &arch);
     variables.insert("ARCH".to_owned(), arch.clone());
-    let request = Request {
+    let mut request = Request {
         elements: args.elements.clone(),
         search_path: meaning::search_path(&args.elements_path, &environment)?,
         arch,
@@ -88,7 +88,13 @@ fn resolve(args: &PackagesArgs) -> Result<Phases, String> {
     let elements = element::resolve(&request, &catalog).map_err(explain)?;
     prepare::warn(&elements);
     let settings = element::settings(&request, &elements).map_err(explain)?;
-    let facts = facts(&request, &elements, &settings, &store)?;
+    let block_device = match checks::block_device_override(&mut request)? {
+        None => disk_functions::described(&request, &elements, &settings, super::colour())?,
+        given => given,
+    };
+    let mut facts = facts(&request, &elements, &settings, &store)?;
+    let disk = plan::disk_variables(&request, &elements, &settings, block_device);
+    facts.variables.extend(disk.map_err(|error| error.to_string())?);
     packages::resolve(&elements, &facts).map_err(explain)
 }
 

@@ -7,11 +7,8 @@ use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
 
-use super::prepare::explain;
-use super::{meaning, variables};
-use crate::element::Catalog;
+use super::prepare;
 use crate::port;
-use crate::store::builtin;
 
 /// Words of `kiln port`.
 #[derive(clap::Args, Debug)]
@@ -68,15 +65,7 @@ fn folder(args: &PortArgs) -> Result<Utf8PathBuf, String> {
         let folder = real(Utf8PathBuf::from(&args.element))?;
         return if folder.is_dir() { Ok(folder) } else { Err(format!("{folder} is no folder")) };
     }
-    let colour = super::colour();
-    let environment = variables::environment();
-    let store = meaning::store(args.store.as_deref(), &environment)?;
-    let builtin =
-        builtin::elements(&store).map_err(|error| format!("cannot write to the store at {store}: {error}"))?;
-    let search_path = meaning::search_path(&args.elements_path, &environment)?;
-    let catalog = Catalog::new(&search_path, &builtin).map_err(|error| explain(&error, colour))?;
-    let element = catalog.load(&args.element).map_err(|error| explain(&error, colour))?;
-    match element {
+    match prepare::element(&args.element, &args.elements_path, args.store.as_deref())? {
         Some(element) => real(element.directory),
         None => Err(format!(
             "there is no element `{}` on the search path; name its folder: ./{}",

@@ -2,8 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::conditions;
 use super::words::ImageArgs;
+use super::{conditions, meaning, variables};
 use crate::element::{self, Catalog, Element, ElementError};
 use crate::lint;
 use crate::plan::{self, Plan};
@@ -77,6 +77,18 @@ pub fn check(elements: &[Element], colour: bool) -> Result<(), String> {
     }
     let texts: Vec<String> = found.iter().map(|diagnostic| diagnostic.render(colour)).collect();
     Err(texts.join("\n\n"))
+}
+
+/// The element `name` of these folders, those of `ELEMENTS_PATH` and kiln's own.
+pub fn element(name: &str, folders: &[Utf8PathBuf], store: Option<&Utf8Path>) -> Result<Option<Element>, String> {
+    let colour = super::colour();
+    let environment = variables::environment();
+    let store = meaning::store(store, &environment)?;
+    let builtin =
+        builtin::elements(&store).map_err(|error| format!("cannot write to the store at {store}: {error}"))?;
+    let search_path = meaning::search_path(folders, &environment)?;
+    let catalog = Catalog::new(&search_path, &builtin).map_err(|error| explain(&error, colour))?;
+    catalog.load(name).map_err(|error| explain(&error, colour))
 }
 
 /// The error with its place in the user's file, when it has one.

@@ -12,15 +12,12 @@ use rustyline::history::FileHistory;
 use rustyline::{Config, Editor};
 
 use super::effects::shown;
-use super::prepare::explain;
-use super::{meaning, variables};
-use crate::element::Catalog;
+use super::{meaning, prepare, variables};
 use crate::plan::PlannedElement;
 use crate::script::Effect;
 use crate::script::distribution::{self, Distribution};
 use crate::script::repl::{Answer, Session};
 use crate::script::testing::facts_on;
-use crate::store::builtin;
 
 const HELP: &str = "\
 a line is a statement of Rhai; `image` is the image, `element::install(image)` calls the element's hook
@@ -60,13 +57,7 @@ pub fn run(args: &ReplArgs) -> ExitCode {
 
 fn converse(args: &ReplArgs) -> Result<(), String> {
     let colour = super::colour();
-    let environment = variables::environment();
-    let store = meaning::store(args.store.as_deref(), &environment)?;
-    let builtin =
-        builtin::elements(&store).map_err(|error| format!("cannot write to the store at {store}: {error}"))?;
-    let search_path = meaning::search_path(&args.elements_path, &environment)?;
-    let catalog = Catalog::new(&search_path, &builtin).map_err(|error| explain(&error, colour))?;
-    let element = catalog.load(&args.element).map_err(|error| explain(&error, colour))?;
+    let element = prepare::element(&args.element, &args.elements_path, args.store.as_deref())?;
     let element = element.ok_or_else(|| format!("element '{}' not found", args.element))?;
     let distribution = distribution::find(&args.distro)?;
     let options = element.options.iter().map(|(name, option)| (name.clone(), option.default_value.clone()));
@@ -80,7 +71,7 @@ fn converse(args: &ReplArgs) -> Result<(), String> {
     let mut session = fresh()?;
     let config = Config::builder().max_history_size(HISTORY).map_err(|error| error.to_string())?.build();
     let mut editor: Editor<(), FileHistory> = Editor::with_config(config).map_err(|error| error.to_string())?;
-    let history = store.join("repl-history");
+    let history = meaning::store(args.store.as_deref(), &variables::environment())?.join("repl-history");
     // Without a history there is nothing to remember.
     let _ = editor.load_history(&history);
     let mut statement = String::new();

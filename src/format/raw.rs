@@ -10,7 +10,7 @@ use camino::Utf8Path;
 
 use super::FormatError;
 use super::identity::Target;
-use super::pass::{CHUNK, Coding, Encoded, Sink, Stream, Written};
+use super::pass::{Coding, Encoded, Sink, Stream, Written};
 
 /// Begins the copy of `target`; `from` is the raw image that is being read, when it is one.
 ///
@@ -50,12 +50,7 @@ impl Sink for Image {
     }
 
     fn add(&mut self, encoded: &Encoded) -> Result<(), FormatError> {
-        for (at, bytes) in encoded.runs(0..CHUNK) {
-            self.stream.skip_to(at);
-            let within = self.size.saturating_sub(at).min(bytes.len() as u64);
-            self.stream.write(&bytes[..within as usize])?;
-        }
-        Ok(())
+        self.stream.add(encoded, self.size)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written, FormatError> {

@@ -11,7 +11,7 @@
 use super::FormatError;
 use super::geometry::Geometry;
 use super::identity::Target;
-use super::pass::{Blocks, CHUNK, Coding, Encoded, Sink, Stream, Written};
+use super::pass::{Blocks, Coding, Encoded, Sink, Stream, Written};
 
 /// Bytes in a sector, and in the footer.
 pub const SECTOR: u64 = 512;
@@ -71,12 +71,7 @@ impl Sink for Fixed {
     }
 
     fn add(&mut self, encoded: &Encoded) -> Result<(), FormatError> {
-        for (at, bytes) in encoded.runs(0..CHUNK) {
-            self.stream.skip_to(at);
-            let within = self.size.saturating_sub(at).min(bytes.len() as u64);
-            self.stream.write(&bytes[..within as usize])?;
-        }
-        Ok(())
+        self.stream.add(encoded, self.size)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written, FormatError> {

@@ -60,10 +60,7 @@ pub fn assemble(
         system,
     };
     // A description that cannot be is found now, not after the packages.
-    let layout = plan.provisional_layout().map_err(|source| {
-        let place = plan.disk.config.place(&plan.disk.origin, source.node());
-        PlanError::Layout { place, source: Box::new(source) }
-    })?;
+    let layout = plan.provisional_layout().map_err(|source| plan.disk.wrong(source))?;
     disk::direct::check(&layout)?;
     let packages = declared_packages(request, elements, settings, &plan.system, &layout)?;
     plan.shell = shell.then(|| shell::plan(request, elements, settings, (&plan.disk.config, &layout), &plan.variables));
@@ -100,7 +97,7 @@ fn declared_packages(
     }
     let mut variables = settings.variables.clone();
     variables.extend(settings.seen_by_conditions.clone());
-    variables.extend(disk_variables(layout));
+    variables.extend(variables_of(layout));
     let facts = PackageFacts {
         distribution: system.distribution.clone(),
         family: system.family.clone(),
@@ -112,7 +109,22 @@ fn declared_packages(
 }
 
 /// What `package-installs` may ask about the disk, so that the image gets the packages that start from it: `True` or `False`.
-fn disk_variables(layout: &disk::layout::Layout) -> [(String, String); 4] {
+/// `disk` is as for [`assemble`].
+///
+/// # Errors
+/// The description of the disk is wrong.
+pub fn disk_variables(
+    request: &Request,
+    elements: &[Element],
+    settings: &Settings,
+    disk: Option<(String, String)>,
+) -> Result<[(String, String); 4], PlanError> {
+    let disk = disk_plan(request, elements, settings, disk)?;
+    let layout = disk.provisional_layout("").map_err(|source| disk.wrong(source))?;
+    Ok(variables_of(&layout))
+}
+
+fn variables_of(layout: &disk::layout::Layout) -> [(String, String); 4] {
     let has = |kind: &str| layout.filesystems.iter().any(|filesystem| filesystem.kind == kind);
     [
         ("BTRFS", has("btrfs")),

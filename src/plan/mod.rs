@@ -25,7 +25,7 @@ use crate::disk;
 use crate::element::secret;
 use crate::request::{Kind, Qcow2Compression};
 
-pub use assemble::assemble;
+pub use assemble::{assemble, disk_variables};
 pub use error::PlanError;
 pub use inputs::of_found_step;
 pub use phase::Phase;
@@ -192,8 +192,21 @@ impl Plan {
     /// # Errors
     /// The description cannot be laid out.
     pub fn provisional_layout(&self) -> Result<disk::layout::Layout, disk::solve::LayoutError> {
-        let parameters = &self.disk.parameters;
+        self.disk.provisional_layout(&self.seed)
+    }
+}
+
+impl DiskPlan {
+    /// As [`Plan::provisional_layout`].
+    fn provisional_layout(&self, seed: &str) -> Result<disk::layout::Layout, disk::solve::LayoutError> {
+        let parameters = &self.parameters;
         let size = parameters.image_size.map_or(PROVISIONAL_SIZE, |_| disk::image_size::image_size(parameters, 0));
-        disk::solve::solve(&self.disk.config, &self.disk.parameters, size, &self.seed)
+        disk::solve::solve(&self.config, parameters, size, seed)
+    }
+
+    /// An error of its layout, with the place of the description that it is about.
+    fn wrong(&self, source: disk::solve::LayoutError) -> PlanError {
+        let place = self.config.place(&self.origin, source.node());
+        PlanError::Layout { place, source: Box::new(source) }
     }
 }

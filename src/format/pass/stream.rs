@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Written;
+use super::{CHUNK, Encoded, Written};
 use crate::format::FormatError;
 use crate::format::checksum::Algorithm;
 use crate::format::digests::Digests;
@@ -46,6 +46,16 @@ impl Stream {
         }
         self.digests.bytes(bytes);
         self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Adds a chunk of a disk of `size` bytes: its data, its holes as holes, nothing behind the disk's end.
+    pub fn add(&mut self, encoded: &Encoded, size: u64) -> Result<(), FormatError> {
+        for (at, bytes) in encoded.runs(0..CHUNK) {
+            self.skip_to(at);
+            let within = size.saturating_sub(at).min(bytes.len() as u64);
+            self.write(&bytes[..within as usize])?;
+        }
         Ok(())
     }
 
