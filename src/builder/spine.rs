@@ -9,6 +9,7 @@ use super::error::BuildError;
 use super::ground::Ground;
 use super::hooks::Hooks;
 use super::image::Image;
+use super::memory;
 use super::stack::Stack;
 use super::stand_in;
 use super::work::Worker;
@@ -33,6 +34,15 @@ const HOST_TOOLS: &str = "KILN_HOST_TOOLS";
 
 /// Runs `plan`.
 pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure>> {
+    let in_memory = memory::mount(plan, site, events);
+    let baked = bake_there(plan, site, events);
+    if in_memory && baked.is_err() {
+        memory::warn_when_full(site, events);
+    }
+    baked
+}
+
+fn bake_there(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure>> {
     // Layers that nobody may reuse stay in the work folder and go with it.
     let shelf = if site.reuse { &site.store } else { &site.work };
     let layers = Layers::open(shelf).map_err(BuildError::system(format!("open the store at {shelf}")));
