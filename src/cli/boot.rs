@@ -17,6 +17,9 @@ pub struct BootArgs {
     /// Boot by UEFI instead of a BIOS (arm64 always does)
     #[arg(long)]
     uefi: bool,
+    /// Boot by UEFI with Secure Boot on and Microsoft's keys enrolled, as PCs are sold
+    #[arg(long)]
+    secure_boot: bool,
     /// Regular expression that ends the run with status 0; `^` and `$` match at lines
     #[arg(long, value_name = "REGEX", default_value = "login: $", value_parser = pattern)]
     until: Regex,
@@ -116,8 +119,8 @@ fn show(text: &[u8]) {
 fn machine(args: &BootArgs) -> Result<Machine, VmError> {
     let arch = Arch::named(&args.arch)?;
     let detected = DiskFormat::detect(&args.image)?;
-    let firmware = match args.uefi || arch == Arch::Arm64 {
-        true => Some(vm::find_firmware(arch, "/".into())?),
+    let firmware = match args.uefi || args.secure_boot || arch == Arch::Arm64 {
+        true => Some(vm::find_firmware(arch, args.secure_boot, "/".into())?),
         false => None,
     };
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get().min(2) as u32);

@@ -118,18 +118,19 @@ pub fn disk_variables(
     elements: &[Element],
     settings: &Settings,
     disk: Option<(String, String)>,
-) -> Result<[(String, String); 4], PlanError> {
+) -> Result<[(String, String); 5], PlanError> {
     let disk = disk_plan(request, elements, settings, disk)?;
     let layout = disk.provisional_layout("").map_err(|source| disk.wrong(source))?;
     Ok(variables_of(&layout))
 }
 
-fn variables_of(layout: &disk::layout::Layout) -> [(String, String); 4] {
+fn variables_of(layout: &disk::layout::Layout) -> [(String, String); 5] {
     let has = |kind: &str| layout.filesystems.iter().any(|filesystem| filesystem.kind == kind);
     [
         ("BTRFS", has("btrfs")),
         ("LUKS", !layout.luks.is_empty()),
         ("LVM", !layout.volume_groups.is_empty()),
+        ("VERITY", !layout.verity.is_empty()),
         ("XFS", has("xfs")),
     ]
     .map(|(name, has)| (format!("KILN_DISK_{name}"), if has { "True" } else { "False" }.to_owned()))

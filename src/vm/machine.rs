@@ -120,7 +120,10 @@ pub struct Machine {
 impl Machine {
     /// QEMU's argument list.
     pub fn argv(&self, accelerator: Accelerator) -> Vec<String> {
+        let secure = self.firmware.as_ref().is_some_and(|firmware| firmware.secure);
         let machine = match self.arch {
+            // The keys are out of the guest's reach because only System Management Mode may write them.
+            Arch::Amd64 if secure => "q35,smm=on",
             Arch::Amd64 => "q35",
             Arch::Arm64 => "virt",
         };
@@ -163,6 +166,11 @@ impl Machine {
             // Without any display GRUB complains of missing video modes on the console.
             argv.extend(["-vga", "std"]);
         }
+        if secure && self.arch == Arch::Amd64 {
+            argv.extend(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+            // The firmware's code in System Management Mode would not survive a sleep.
+            argv.extend(["-global", "ICH9-LPC.disable_s3=1"]);
+        }
         if accelerator == Accelerator::Kvm {
             // A triple fault is a restart: it must end QEMU to be noticed.
             argv.push("-no-reboot");
@@ -196,7 +204,7 @@ mod tests {
             image: "a,b.qcow2".into(),
             format: DiskFormat::Qcow2,
             arch: Arch::Amd64,
-            firmware: Some(Firmware { code: "/f/code".into(), variables: "/f/vars".into() }),
+            firmware: Some(Firmware { code: "/f/code".into(), variables: "/f/vars".into(), secure: false }),
             sector_size: 512,
             memory: 1024,
             processors: 2,
@@ -213,6 +221,18 @@ mod tests {
             "{drives:?}"
         );
         assert_eq!(drives[0], "file=./a,,b.qcow2,format=qcow2,if=none,id=disk,snapshot=on");
+    }
+
+    #[test]
+    fn keys_are_written_in_system_management_mode_only() {
+        let mut machine = machine();
+        let has = |machine: &Machine, word: &str| machine.argv(Accelerator::Tcg).contains(&word.to_owned());
+        let guard = "driver=cfi.pflash01,property=secure,value=on";
+        assert!(!has(&machine, guard) && !has(&machine, "q35,smm=on"));
+        machine.firmware.as_mut().unwrap().secure = true;
+        assert!(has(&machine, guard) && has(&machine, "q35,smm=on"));
+        machine.arch = Arch::Arm64;
+        assert!(!has(&machine, guard) && has(&machine, "virt"));
     }
 
     #[test]
