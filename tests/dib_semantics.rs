@@ -5,7 +5,7 @@
 //! | what | test |
 //! |---|---|
 //! | hooks are sorted by number, `environment.d` by bytes | `shell_hooks::hooks_run_in_numeric_order_in_their_places_whatever_their_language`, `shell_hooks::variables_are_those_of_dib_in_each_phase` |
-//! | `environment.d` is read anew by a real bash | [`environment_d_is_read_anew_by_a_real_bash_in_each_phase_and_place`] |
+//! | `environment.d` is read anew by a real bash; folder, mask and limits persist | [`environment_d_is_read_anew_by_a_real_bash_in_each_phase_and_place`], `environment_d::limits_mask_folder_and_ignored_signals_reach_hooks_in_both_places_as_under_dib` |
 //! | it reaches hooks only | [`environment_d_changes_neither_the_disk_nor_the_name`], `shell_hooks::extra_packages_are_installed_by_the_images_own_tool_which_sees_no_environment_d` |
 //! | a dot excludes a hook, not a file of `environment.d` | the two tests of the order |
 //! | folders of elements are merged, hooks are not | [`folders_of_all_elements_are_merged_and_seen_in_the_image`], `shell_hooks::a_duplicated_hook_is_refused_before_the_build_and_both_elements_are_named` |

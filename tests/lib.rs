@@ -19,6 +19,7 @@ mod disk_functions;
 mod docs;
 mod element_tools;
 mod elements;
+mod environment_d;
 mod images;
 mod interruption;
 mod layout;

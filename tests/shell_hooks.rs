@@ -240,6 +240,20 @@ fn what_did_not_change_is_reused_and_what_comes_from_the_host_is_looked_at_again
 }
 
 #[test]
+fn what_a_hook_of_root_d_writes_beside_the_tree_is_written_again_by_a_refresh_only() {
+    let workshop = Workshop::new();
+    workshop.element(
+        "a",
+        &[("root.d/50-side", "#!/bin/bash\necho again | tee -a \"$PWD/side\" > \"$TARGET_ROOT/etc/in\"\n")],
+    );
+    for (words, lines) in [(&["a"][..], 1), (&["a"], 1), (&["a", "--refresh"], 2)] {
+        workshop.build(words);
+        let side = fs::read_to_string(workshop.path().join("side")).unwrap();
+        assert_eq!((side.lines().count(), workshop.read("etc/in").as_str()), (lines, "again\n"), "{words:?}");
+    }
+}
+
+#[test]
 fn the_name_servers_of_the_host_are_lent_for_the_time_of_the_build() {
     let workshop = Workshop::new();
     workshop.element(

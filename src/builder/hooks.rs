@@ -179,7 +179,8 @@ impl<'a> Hooks<'a> {
     /// Brings the hooks folder together.
     pub fn collect(&self, plan: &Plan) -> Result<(), BuildError> {
         let runner = self.site.library.join("dib-run-parts");
-        hook::collect::collect(&plan.element_folders(), &runner, &self.site.hooks(), &self.site.events)?;
+        let (folders, left_out) = (plan.element_folders(), &self.site.plan.left_out);
+        hook::collect::collect(&folders, left_out, &runner, &self.site.hooks(), &self.site.events)?;
         hook::collect::parameters(&self.site, plan)?;
         Ok(())
     }
@@ -351,7 +352,7 @@ impl<'a> Hooks<'a> {
             None => (plan::Place::Host, self.site.plan.directory.clone()),
         };
         let variables = environment::core(&self.site, phase, place, &self.told());
-        Environment { variables, directory, umask: 0o022 }
+        Environment::plain(variables, directory)
     }
 
     /// Mounts in the step's tree what hooks of `phase` expect there.
