@@ -27,6 +27,7 @@ mod lint;
 mod mutations;
 mod plan;
 mod ported;
+mod push;
 mod ramdisk;
 mod refusals;
 mod rooms;
