@@ -12,6 +12,7 @@ mod audit;
 mod boots;
 mod confinement;
 mod convert;
+mod dib_defects;
 mod dib_semantics;
 mod dib_strict;
 mod dib_words;
