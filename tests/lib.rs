@@ -13,6 +13,7 @@ mod boots;
 mod confinement;
 mod convert;
 mod damaged_images;
+mod dib_defects;
 mod dib_semantics;
 mod dib_strict;
 mod dib_words;

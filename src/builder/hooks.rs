@@ -195,7 +195,7 @@ impl<'a> Hooks<'a> {
 
     /// Gives the tree its own name servers back.
     pub fn take_back_name_servers(&self) -> Result<(), BuildError> {
-        Ok(hook::name_servers::take_back(&self.site.tree())?)
+        Ok(hook::name_servers::take_back(&self.site.tree(), &self.site.build)?)
     }
 
     /// Runs the hook of `step`.
@@ -226,6 +226,10 @@ impl<'a> Hooks<'a> {
             }
         }
         inside.map_or(Ok(()), Image::leave)?;
+        if phase >= Phase::PreFinalise {
+            // Before that the tree is copied to the disk under DIB, without flags.
+            hook::name_servers::note_immutable(&self.site.tree(), &self.site.build)?;
+        }
         if place == plan::Place::Host && phase <= Phase::PostRoot {
             self.note_mounts(at.files)?;
         }
