@@ -26,6 +26,7 @@ mod images;
 mod interruption;
 mod layout;
 mod lint;
+mod memory;
 mod mutations;
 mod plan;
 mod ported;
