@@ -142,6 +142,32 @@ fn a_root_on_logical_volumes_boots_both_ways() {
 }
 
 #[test]
+fn a_volume_on_two_disks_is_in_both_images_and_mounted_from_them() {
+    let sandbox = Sandbox::new();
+    let rest = "
+    - { name: root, size: 2000MiB, mkfs: { name: mkfs_root, type: ext4, mount: { mount_point: /, fstab: {} } } }
+    - { name: physical, type: 8E00, size: 100% }
+- local_loop: { name: data, size: 1GiB }
+- lvm:
+    name: lvm
+    pvs: [{ name: pv0, base: physical }, { name: pv1, base: data }]
+    vgs: [{ name: vg, base: [pv0, pv1] }]
+    lvs: [{ name: lv_srv, base: vg, extents: 100%FREE }]
+- mkfs: { name: fs_srv, base: lv_srv, type: ext4, label: srv, mount: { mount_point: /srv, fstab: {} } }
+";
+    let image = build(&sandbox, &gpt(rest), &["block-device-efi"], &[]);
+    check_gpt(&image);
+    let data = sandbox.path().join("image.data.raw");
+    assert_eq!(fs::metadata(&data).unwrap().len(), 1 << 30);
+    for volume in [&cut(&image, 4), &data] {
+        let dump = approve("pvck", &["--dump", "metadata", volume.to_str().unwrap()]);
+        assert!(dump.contains("lv_srv {") && dump.contains("segment_count = 2"), "{dump}");
+    }
+    let signs = [r"EXT4-fs \(vda3\): mounted filesystem", r"EXT4-fs \(dm-0\): mounted filesystem", "Mounted .*[ /]srv"];
+    boot(&image, &["--disk", data.to_str().unwrap()], &signs);
+}
+
+#[test]
 fn an_xfs_root_boots() {
     let sandbox = Sandbox::new();
     let rest = "    - { name: root, size: 100%, mkfs: { name: mkfs_root, type: xfs, mount: { mount_point: /, fstab: {} } } }\n";

@@ -121,7 +121,7 @@ fn from_tree(image: &Image<'_>, stack: &Stack, boot_files: Option<&BootFiles>) -
 fn from_disk(image: &Image<'_>, ground: Ground, boot_files: Option<&BootFiles>) -> Result<Vec<Artifact>, Box<Failure>> {
     let events = image.events;
     let tree = ground.tree().to_owned();
-    let of_tree = timed("formats", events, || image.write_formats_of(Source::Tree, &tree, None, ground.parts()));
+    let of_tree = timed("formats", events, || image.write_formats_of(Source::Tree, &tree, None, &ground.parts()));
     let mut made = of_tree.map_err(stage("formats"))?;
     let raw = timed("disk", events, || {
         let raw = ground.finish(image.plan.source_date_epoch, events)?;
@@ -129,7 +129,7 @@ fn from_disk(image: &Image<'_>, ground: Ground, boot_files: Option<&BootFiles>) 
         Ok(raw)
     });
     let raw = raw.map_err(stage("disk"))?;
-    let of_raw = timed("formats", events, || image.write_formats_of(Source::Raw, &tree, Some(&raw), Vec::new()));
+    let of_raw = timed("formats", events, || image.write_formats_of(Source::Raw, &tree, Some(&raw), &[]));
     made.extend(of_raw.map_err(stage("formats"))?);
     Ok(made)
 }

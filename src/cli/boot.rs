@@ -14,6 +14,9 @@ use crate::vm::{self, Accelerator, Arch, DiskFormat, Machine, Report, VmError};
 pub struct BootArgs {
     /// The image
     image: Utf8PathBuf,
+    /// A further disk of the machine; may be given several times
+    #[arg(long = "disk", value_name = "IMAGE")]
+    disks: Vec<Utf8PathBuf>,
     /// Boot by UEFI instead of a BIOS (arm64 always does)
     #[arg(long)]
     uefi: bool,
@@ -119,6 +122,8 @@ fn show(text: &[u8]) {
 fn machine(args: &BootArgs) -> Result<Machine, VmError> {
     let arch = Arch::named(&args.arch)?;
     let detected = DiskFormat::detect(&args.image)?;
+    let further = args.disks.iter().map(|image| Ok((image.clone(), DiskFormat::detect(image)?)));
+    let more = further.collect::<Result<Vec<_>, VmError>>()?;
     let firmware = match args.uefi || args.secure_boot || arch == Arch::Arm64 {
         true => Some(vm::find_firmware(arch, args.secure_boot, "/".into())?),
         false => None,
@@ -127,6 +132,7 @@ fn machine(args: &BootArgs) -> Result<Machine, VmError> {
     Ok(Machine {
         image: args.image.clone(),
         format: args.format.map_or(detected, Into::into),
+        more,
         arch,
         firmware,
         sector_size: args.sector_size,

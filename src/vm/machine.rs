@@ -105,11 +105,13 @@ pub struct Machine {
     pub image: Utf8PathBuf,
     /// The disk's format.
     pub format: DiskFormat,
+    /// Further disks.
+    pub more: Vec<(Utf8PathBuf, DiskFormat)>,
     /// Its architecture.
     pub arch: Arch,
     /// UEFI firmware; `None` is a PC's BIOS.
     pub firmware: Option<Firmware>,
-    /// Bytes per sector of its disk: 512 or 4096.
+    /// Bytes per sector of its disks: 512 or 4096.
     pub sector_size: u32,
     /// Its memory, MiB.
     pub memory: u32,
@@ -133,9 +135,16 @@ impl Machine {
             Accelerator::Tcg => ("tcg", "max", 1),
         };
         let (memory, processors) = (self.memory.to_string(), processors.to_string());
-        let disk = format!("file={},format={},if=none,id=disk,snapshot=on", escaped(&self.image), self.format.driver());
         let sector = self.sector_size;
-        let device = format!("virtio-blk-pci,drive=disk,logical_block_size={sector},physical_block_size={sector}");
+        let first = (self.image.clone(), self.format);
+        let disks = std::iter::once(&first).chain(&self.more).enumerate().map(|(at, (image, format))| {
+            let id = if at == 0 { "disk".to_owned() } else { format!("disk{at}") };
+            [
+                format!("file={},format={},if=none,id={id},snapshot=on", escaped(image), format.driver()),
+                format!("virtio-blk-pci,drive={id},logical_block_size={sector},physical_block_size={sector}"),
+            ]
+        });
+        let disks: Vec<[String; 2]> = disks.collect();
         let mut argv: Vec<&str> = vec![
             self.arch.program(),
             "-nodefaults",
@@ -157,11 +166,10 @@ impl Machine {
             "none",
             "-device",
             "virtio-rng-pci",
-            "-drive",
-            &disk,
-            "-device",
-            &device,
         ];
+        for [drive, device] in &disks {
+            argv.extend(["-drive", drive, "-device", device]);
+        }
         if self.arch == Arch::Amd64 {
             // Without any display GRUB complains of missing video modes on the console.
             argv.extend(["-vga", "std"]);
@@ -203,6 +211,7 @@ mod tests {
         Machine {
             image: "a,b.qcow2".into(),
             format: DiskFormat::Qcow2,
+            more: vec![("b.raw".into(), DiskFormat::Raw)],
             arch: Arch::Amd64,
             firmware: Some(Firmware { code: "/f/code".into(), variables: "/f/vars".into(), secure: false }),
             sector_size: 512,
@@ -215,12 +224,13 @@ mod tests {
     fn nothing_that_a_guest_writes_reaches_a_file_of_the_user() {
         let argv = machine().argv(Accelerator::Tcg);
         let drives: Vec<&String> = argv.iter().filter(|word| word.contains("file=")).collect();
-        assert_eq!(drives.len(), 3);
+        assert_eq!(drives.len(), 4);
         assert!(
             drives.iter().all(|drive| drive.contains("snapshot=on") || drive.contains("readonly=on")),
             "{drives:?}"
         );
         assert_eq!(drives[0], "file=./a,,b.qcow2,format=qcow2,if=none,id=disk,snapshot=on");
+        assert_eq!(drives[1], "file=./b.raw,format=raw,if=none,id=disk1,snapshot=on");
     }
 
     #[test]
