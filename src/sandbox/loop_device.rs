@@ -84,6 +84,17 @@ mod request {
     nix::ioctl_none_bad!(flush_buffers, 0x1261);
 }
 
+/// Waits until nobody else has the turn, and has it as long as the file is open. The lock is on [`CONTROL`]: the one file that all
+/// builds on a machine share, whatever their stores.
+///
+/// # Errors
+/// When the kernel has no loop devices (`NotFound`), or the file system of `/dev` no locks.
+pub fn turn() -> io::Result<File> {
+    let control = File::open(CONTROL)?;
+    control.lock()?;
+    Ok(control)
+}
+
 /// A file attached as a disk; detached when dropped.
 #[derive(Debug)]
 pub struct LoopDevice {

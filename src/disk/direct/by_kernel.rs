@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use super::{DiskError, Job, pieces};
 use crate::disk::driver;
 use crate::sandbox::command::Command;
-use crate::sandbox::loop_device::LoopDevice;
+use crate::sandbox::loop_device::{self, LoopDevice};
 use crate::sandbox::mount::seeing_only;
 use crate::sandbox::mounted::Mounted;
 
@@ -36,6 +36,9 @@ pub(super) fn fill(
     let failed = |what| DiskError::io(what, job.image);
     let node = &job.filesystem.name;
     let work = || {
+        // Before Linux 6.7 btrfs tells file systems apart by their identifiers alone: of two builds with one seed, one waits.
+        let btrfs = job.filesystem.kind == "btrfs";
+        let _turn = btrfs.then(loop_device::turn).transpose().map_err(failed("wait for another build to mount"))?;
         let device = LoopDevice::attach_part(job.image, job.sector, job.start, job.filesystem.size)
             .map_err(failed("attach as a loop device"))?;
         let mkfs = Command::new(mkfs(device.node()));

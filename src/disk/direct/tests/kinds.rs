@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use super::*;
 use crate::disk::layout::{FstabEntry, Subvolume};
 use crate::disk::loopback;
-use crate::sandbox::loop_device::LoopDevice;
+use crate::sandbox::loop_device::{self, LoopDevice};
 use crate::sandbox::mount::seeing_only;
 use crate::sandbox::mounted::Mounted;
 
@@ -50,6 +50,8 @@ fn look(image: &Utf8Path, kind: &str, subvolume: Option<&str>, at: &Utf8Path, wo
     std::fs::create_dir_all(at).unwrap();
     let parent = at.parent().unwrap();
     seeing_only(parent, &[], || {
+        // Other tests have file systems with the same identifier.
+        let _turn = loop_device::turn().unwrap();
         let device = LoopDevice::attach(image, 512).unwrap();
         let mounted = match subvolume {
             Some(name) => Mounted::subvolume(device.node(), kind, name, at).unwrap(),
@@ -122,6 +124,23 @@ fn btrfs_keeps_links_attributes_times_and_devices() {
     let image = write_it(&fixture, &layout);
     run(&["btrfs", "check", image.as_str()]);
     look(&image, "btrfs", None, &fixture.path("mnt"), check_tree);
+}
+
+#[test]
+fn builds_of_one_seed_may_fill_their_btrfs_at_the_same_time() {
+    let layout = layout("btrfs", "300MiB");
+    if !can_mount(&layout) {
+        return;
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let fixture = Fixture::new();
+                furnish(&fixture);
+                run(&["btrfs", "check", write_it(&fixture, &layout).as_str()]);
+            });
+        }
+    });
 }
 
 #[test]
