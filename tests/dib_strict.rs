@@ -65,7 +65,7 @@ fn by_kiln(sandbox: &Sandbox, file: &Path, size: u64, wishes: &[Wish], dib_stric
     let utf8 = |path: &Path| Utf8Path::from_path(path).unwrap().to_owned();
     let (secrets, events) = (BTreeMap::new(), Events::none());
     let content = direct::Content { tree: &utf8(&tree), time: None, secrets: &secrets, events: &events };
-    direct::write(&layout, "image0", &utf8(file), &content).unwrap();
+    direct::write(&layout, &[("image0".to_owned(), utf8(file))], &content).unwrap();
     layout
 }
 
@@ -154,4 +154,28 @@ fn a_linked_element_has_its_targets_name_and_overridden_package_lists_count() {
     let packages = |words: &[&str]| stdout(&run(&[&["packages", "-n", "os"], words].concat()));
     assert!(packages(&[]).contains(" one ") && !packages(&[]).contains(" two "));
     assert!(packages(&["--dib-strict"]).contains(" one ") && packages(&["--dib-strict"]).contains(" two "));
+}
+
+#[test]
+fn the_old_name_of_modprobe_goes_with_the_new_one_and_is_refused_strictly() {
+    let workshop = Workshop::new();
+    for name in ["modprobe", "modprobe-blacklist"] {
+        std::os::unix::fs::symlink(upstream_elements().join(name), workshop.path().join("elements").join(name))
+            .unwrap();
+    }
+    let run = |words: &[&str], list: &str| {
+        let mut command = workshop.command(&[&["modprobe", "modprobe-blacklist"], words].concat());
+        command.env("DIB_MODPROBE_BLACKLIST", list).output().unwrap()
+    };
+    let output = run(&[], "pcspkr floppy");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("gives way to that of modprobe-blacklist"), "{}", stderr(&output));
+    assert_eq!(workshop.read("etc/modprobe.d/blacklist.conf"), "blacklist pcspkr\nblacklist floppy\n");
+    let without = run(&[], "");
+    assert_eq!(without.status.code(), Some(1));
+    assert!(stderr(&without).contains("Please set DIB_MODPROBE_BLACKLIST."), "{}", stderr(&without));
+    let strict = run(&["--dib-strict"], "pcspkr");
+    assert_eq!(strict.status.code(), Some(1));
+    let refused = "There is a duplicated hook in your elements: install.d/80-modprobe-blacklist is in modprobe and";
+    assert!(stderr(&strict).contains(refused), "{}", stderr(&strict));
 }

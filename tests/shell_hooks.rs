@@ -17,7 +17,7 @@ fn hooks_run_in_numeric_order_in_their_places_whatever_their_language() {
             ("install.d/9-first", log),
             ("install.d/-3-before", log),
             ("install.d/not-numbered", log),
-            ("install.d/50-data.conf", "never run"),
+            ("install.d/50-data.conf", ""),
             (
                 "install.d/20-script.rhai",
                 "fn install(image) { image.append_to_file(\"/etc/order\", \"20-script\\n\"); }",
@@ -30,6 +30,10 @@ fn hooks_run_in_numeric_order_in_their_places_whatever_their_language() {
         ],
     );
     workshop.element("b", &[("install.d/15-b", log), ("install.d/010-d", log), ("install.d/10-b", log)]);
+    // Only its dot keeps it from being run.
+    let data = workshop.path().join("elements/a/install.d/50-data.conf");
+    fs::write(&data, "#!/bin/bash\nexit 1\n").unwrap();
+    fs::set_permissions(data, fs::Permissions::from_mode(0o755)).unwrap();
     workshop.build(&["a", "b"]);
     let order = workshop.read("etc/order");
     assert_eq!(
@@ -107,6 +111,28 @@ fn variables_are_those_of_dib_in_each_phase() {
     }
     assert_eq!(workshop.read("etc/die"), "die 1\n");
     assert!(!workshop.has("tmp/in_target.d"));
+}
+
+#[test]
+fn the_tree_has_its_second_name_in_two_phases_and_the_first_in_all() {
+    let workshop = Workshop::new();
+    let note = "echo \"PHASE ${TARGET_ROOT+${TARGET_ROOT/\"$TMP_MOUNT_PATH\"/same}} ${TMP_MOUNT_PATH##*/}\"";
+    let outside = ["root", "extra-data", "post-root", "block-device", "pre-finalise", "cleanup"];
+    let inside = ["pre-install", "install", "post-install", "finalise"];
+    for (phases, file) in [(&outside[..], "$TMP_MOUNT_PATH/etc/noted"), (&inside, "/etc/noted")] {
+        for phase in phases {
+            let hook = format!("#!/bin/bash\n{} >> \"{file}\"\n", note.replace("PHASE", phase));
+            workshop.element("a", &[(&format!("{phase}.d/50-note"), &hook)]);
+        }
+    }
+    workshop.build(&["a"]);
+    let noted = workshop.read("etc/noted");
+    assert_eq!(noted.lines().count(), 10, "{noted}");
+    for line in noted.lines() {
+        let (phase, rest) = line.split_once(' ').unwrap();
+        let named = ["root", "cleanup"].contains(&phase);
+        assert_eq!(rest, if named { "same mnt" } else { " mnt" }, "{line}");
+    }
 }
 
 #[test]
@@ -240,6 +266,20 @@ fn what_did_not_change_is_reused_and_what_comes_from_the_host_is_looked_at_again
 }
 
 #[test]
+fn what_a_hook_of_root_d_writes_beside_the_tree_is_written_again_by_a_refresh_only() {
+    let workshop = Workshop::new();
+    workshop.element(
+        "a",
+        &[("root.d/50-side", "#!/bin/bash\necho again | tee -a \"$PWD/side\" > \"$TARGET_ROOT/etc/in\"\n")],
+    );
+    for (words, lines) in [(&["a"][..], 1), (&["a"], 1), (&["a", "--refresh"], 2)] {
+        workshop.build(words);
+        let side = fs::read_to_string(workshop.path().join("side")).unwrap();
+        assert_eq!((side.lines().count(), workshop.read("etc/in").as_str()), (lines, "again\n"), "{words:?}");
+    }
+}
+
+#[test]
 fn the_name_servers_of_the_host_are_lent_for_the_time_of_the_build() {
     let workshop = Workshop::new();
     workshop.element(
@@ -257,6 +297,28 @@ fn the_name_servers_of_the_host_are_lent_for_the_time_of_the_build() {
     assert_eq!(workshop.read("etc/waiting"), "nameserver 192.0.2.7\n");
     assert_eq!(workshop.read("etc/during"), fs::read_to_string("/etc/resolv.conf").unwrap());
     assert!(!workshop.has("etc/resolv.conf.ORIG"));
+}
+
+#[test]
+fn name_servers_that_a_late_hook_makes_immutable_stay_whoever_writes_the_disk() {
+    for phase in ["pre-finalise", "cleanup"] {
+        let workshop = Workshop::new();
+        let fix = "#!/bin/bash\nset -e\nfile=$TMP_MOUNT_PATH/etc/resolv.conf\nstat -c %a \"$file\" > \"$TMP_MOUNT_PATH/etc/mode\"\n\
+                   echo fixed > \"$file\"\nchattr +i \"$file\"\n";
+        workshop.element(
+            "a",
+            &[
+                ("root.d/50-own", "#!/bin/bash\necho own > \"$TARGET_ROOT/etc/resolv.conf\"\n"),
+                (&format!("{phase}.d/50-fix"), fix),
+            ],
+        );
+        for writer in ["direct", "loop"] {
+            workshop.build(&["a", "--disk-writer", writer]);
+            assert_eq!(workshop.read("etc/resolv.conf"), "fixed\n", "{phase}, {writer}");
+            assert!(!workshop.has("etc/resolv.conf.ORIG"));
+            assert_eq!(workshop.read("etc/mode"), "644\n");
+        }
+    }
 }
 
 #[test]

@@ -179,7 +179,8 @@ impl<'a> Hooks<'a> {
     /// Brings the hooks folder together.
     pub fn collect(&self, plan: &Plan) -> Result<(), BuildError> {
         let runner = self.site.library.join("dib-run-parts");
-        hook::collect::collect(&plan.element_folders(), &runner, &self.site.hooks(), &self.site.events)?;
+        let (folders, left_out) = (plan.element_folders(), &self.site.plan.left_out);
+        hook::collect::collect(&folders, left_out, &runner, &self.site.hooks(), &self.site.events)?;
         hook::collect::parameters(&self.site, plan)?;
         Ok(())
     }
@@ -194,7 +195,7 @@ impl<'a> Hooks<'a> {
 
     /// Gives the tree its own name servers back.
     pub fn take_back_name_servers(&self) -> Result<(), BuildError> {
-        Ok(hook::name_servers::take_back(&self.site.tree())?)
+        Ok(hook::name_servers::take_back(&self.site.tree(), &self.site.build)?)
     }
 
     /// Runs the hook of `step`.
@@ -225,6 +226,10 @@ impl<'a> Hooks<'a> {
             }
         }
         inside.map_or(Ok(()), Image::leave)?;
+        if phase >= Phase::PreFinalise {
+            // Before that the tree is copied to the disk under DIB, without flags.
+            hook::name_servers::note_immutable(&self.site.tree(), &self.site.build)?;
+        }
         if place == plan::Place::Host && phase <= Phase::PostRoot {
             self.note_mounts(at.files)?;
         }
@@ -351,7 +356,7 @@ impl<'a> Hooks<'a> {
             None => (plan::Place::Host, self.site.plan.directory.clone()),
         };
         let variables = environment::core(&self.site, phase, place, &self.told());
-        Environment { variables, directory, umask: 0o022 }
+        Environment::plain(variables, directory)
     }
 
     /// Mounts in the step's tree what hooks of `phase` expect there.

@@ -58,7 +58,7 @@ pub fn variables(
     }
     files.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
     let files: Vec<String> = files.into_iter().map(Utf8PathBuf::into_string).collect();
-    let start = Environment { variables, directory: "/".into(), umask: 0o022 };
+    let start = Environment::plain(variables, "/".into());
     let limits = if request.confine { Limits::outside_builds() } else { Ok(Limits::default()) };
     let read =
         limits.and_then(|limits| environment::read(&files, start, None, "the elements", &limits, &Events::none()));

@@ -161,6 +161,7 @@ fn output(args: &ConvertArgs, path: &Utf8Path) -> Result<Output, String> {
     Ok(Output {
         format: format.name.to_owned(),
         path: meaning::current_folder()?.join(path),
+        disk: String::new(),
         qcow2_compression: match args.qcow2_compression {
             _ if args.uncompressed => Qcow2Compression::None,
             Codec::Zlib => Qcow2Compression::Zlib,

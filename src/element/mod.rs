@@ -25,6 +25,7 @@ pub mod resolve;
 pub mod secret;
 pub mod settings;
 pub mod shell_functions;
+mod stand_in;
 pub mod wish;
 
 pub use catalog::Catalog;

@@ -46,6 +46,8 @@ pub struct Element {
     pub warnings: Vec<String>,
     /// What its packages are called on each distribution.
     pub package_map: Option<PackageMap>,
+    /// Files below its folder that do not come among the hooks: another element's take their place.
+    pub left_out: Vec<Utf8PathBuf>,
 }
 
 /// The operating system that an element makes.
@@ -110,6 +112,7 @@ impl Element {
             packages: wishes,
             warnings,
             package_map: PackageMap::read(directory)?,
+            left_out: Vec::new(),
         })
     }
 

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Catalog, Element, ElementError, implicit};
+use super::{Catalog, Element, ElementError, implicit, stand_in};
 use crate::request::Request;
 use crate::script::nearest;
 
@@ -19,8 +19,11 @@ use crate::script::nearest;
 /// An element is missing or wrong or not for the architecture, two provide the same thing, or none provides an operating
 /// system.
 pub fn resolve(request: &Request, catalog: &Catalog) -> Result<Vec<Element>, ElementError> {
-    let elements = expand(&implicit::wanted(request), &request.elements, catalog)?;
+    let mut elements = expand(&implicit::wanted(request), &request.elements, catalog)?;
     check_architecture(&elements, &request.arch, catalog)?;
+    if !request.dib_strict {
+        stand_in::settle(&mut elements);
+    }
     Ok(elements)
 }
 

@@ -10,6 +10,7 @@ fn output(root: &Utf8Path, format: &str, options: &str) -> plan::Output {
     plan::Output {
         format: format.into(),
         path: root.join(format!("i.{}", find(format).unwrap().suffix)),
+        disk: String::new(),
         qcow2_compression: Qcow2Compression::Zlib,
         options: options.into(),
         variables: Default::default(),

@@ -15,12 +15,14 @@ use crate::event::Events;
 use crate::plan::Plan;
 use crate::plan::collection::LEFT_OUT;
 
-/// Copies the files of `elements` (name and folder) to `hooks`, and `runner` (the file `dib-run-parts`) beside them.
+/// Copies the files of `elements` (name and folder) to `hooks`, but for those that are `left_out`, and `runner` (the file
+/// `dib-run-parts`) beside them.
 ///
 /// # Errors
 /// When a file cannot be read or written.
 pub fn collect(
     elements: &[(String, Utf8PathBuf)],
+    left_out: &[Utf8PathBuf],
     runner: &Utf8Path,
     hooks: &Utf8Path,
     events: &Events,
@@ -33,7 +35,7 @@ pub fn collect(
                 (entry.file_name().unwrap_or_default(), hooks.join(entry.file_name().unwrap_or_default()));
             if entry.is_dir() {
                 if !LEFT_OUT.contains(&file_name) {
-                    let copied = merge_visible(&entry, &to, &mut clashes);
+                    let copied = merge_visible(&entry, &to, left_out, &mut clashes);
                     copied.map_err(HookError::file("copy the hooks of", directory))?;
                 }
             } else if entry.is_file() && entry.extension() != Some("pyc") {
@@ -102,11 +104,16 @@ fn sorted(folder: &Utf8Path) -> io::Result<Vec<Utf8PathBuf>> {
 }
 
 /// Merges a folder of an element: hidden names directly in it are left out, as under DIB.
-fn merge_visible(from: &Utf8Path, to: &Utf8Path, clashes: &mut Vec<Utf8PathBuf>) -> io::Result<()> {
+fn merge_visible(
+    from: &Utf8Path,
+    to: &Utf8Path,
+    left_out: &[Utf8PathBuf],
+    clashes: &mut Vec<Utf8PathBuf>,
+) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in sorted(from)? {
         let name = entry.file_name().unwrap_or_default();
-        if !name.starts_with('.') {
+        if !name.starts_with('.') && !left_out.contains(&entry) {
             merge(&entry, &to.join(name), clashes)?;
         }
     }
@@ -169,6 +176,7 @@ mod tests {
             ("a/static/usr/share/x", "a"),
             ("a/tests/t", ""),
             ("a/x.pyc", ""),
+            ("a/install.d/30-left-out", "#!"),
             ("b/README.rst", "b"),
             ("b/source-repository-x", "b"),
             ("b/static/usr/share/x", "b"),
@@ -190,7 +198,8 @@ mod tests {
             }
         });
         let hooks = root.join("hooks");
-        collect(&elements, &root.join("runner"), &hooks, &events).unwrap();
+        let left_out = [root.join("a/install.d/30-left-out")];
+        collect(&elements, &left_out, &root.join("runner"), &hooks, &events).unwrap();
         let read = |path: &str| fs::read_to_string(hooks.join(path)).unwrap();
         assert_eq!(
             (read("README.rst"), read("static/usr/share/x"), read("static/usr/y")),
@@ -199,7 +208,7 @@ mod tests {
         assert_eq!(fs::metadata(hooks.join("install.d/10-a")).unwrap().permissions().mode() & 0o777, 0o750);
         assert_eq!(fs::read_link(hooks.join("install.d/20-link")).unwrap().to_str(), Some("10-a"));
         assert!(hooks.join("dib-run-parts").is_file());
-        for absent in ["tests", "install.d/.hidden", "x.pyc"] {
+        for absent in ["tests", "install.d/.hidden", "x.pyc", "install.d/30-left-out"] {
             assert!(!hooks.join(absent).exists(), "{absent}");
         }
         assert_eq!(

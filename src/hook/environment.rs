@@ -1,7 +1,7 @@
 //! The variables of a hook: what the core exports, then what `environment.d` makes of it.
 //!
-//! In: the plan's variables, the place and the phase. Out: [`Environment`]: exact variables, working folder and umask for the hooks
-//! of the phase. `environment.d` is evaluated by a real bash, once a phase and place, as under DIB. Not here: running hooks.
+//! In: the plan's variables, the place and the phase. Out: [`Environment`]: exact variables, working folder, umask and limits for the
+//! hooks of the phase. `environment.d` is evaluated by a real bash, once a phase and place, as under DIB. Not here: running hooks.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use regex::Regex;
 
 use super::error::tail;
+use super::inherited::{Inherited, TELL};
 use super::limits::Limits;
 use super::{HookError, Site, seen_hooks};
 use crate::event::Events;
@@ -25,6 +26,22 @@ pub struct Environment {
     pub directory: Utf8PathBuf,
     /// The umask.
     pub umask: u32,
+    /// What else a child of the shell that read `environment.d` inherits.
+    pub inherited: Inherited,
+}
+
+impl Environment {
+    /// Nothing but `variables`, in `directory`.
+    pub fn plain(variables: BTreeMap<String, String>, directory: Utf8PathBuf) -> Self {
+        Self { variables, directory, umask: 0o022, inherited: Inherited::default() }
+    }
+
+    /// Bash with `script` and its arguments, as a child of the shell that read `environment.d`.
+    pub fn bash(&self, script: &str, arguments: &[&str]) -> Command {
+        let script = self.inherited.words() + script;
+        let words = ["/bin/bash", "-c", script.as_str()].into_iter().chain(arguments.iter().copied());
+        Command::new(words).environment(self.variables.clone()).directory(&self.directory).umask(self.umask)
+    }
 }
 
 /// What the core exports to hooks of `phase` in `place`, before `environment.d`. `devices` are variables that come with the disk.
@@ -86,13 +103,13 @@ pub fn evaluate(
     let directory = if chroot.is_some() { Utf8PathBuf::from("/") } else { site.plan.directory.clone() };
     let files = files(&site.hooks())?;
     if files.is_empty() {
-        return Ok(Environment { variables, directory, umask: 0o022 });
+        return Ok(Environment::plain(variables, directory));
     }
     // By way of the phase's folder, as DIB's transcript has it; a phase of stages only has no folder.
     let way = if site.hooks().join(phase.directory()).is_dir() { phase.directory() + "/.." } else { String::new() };
     let seen = seen_hooks(site, place).join(way).join("environment.d");
     let files: Vec<String> = files.iter().map(|name| seen.join(name).into_string()).collect();
-    let start = Environment { variables, directory, umask: 0o022 };
+    let start = Environment::plain(variables, directory);
     read(&files, start, chroot, &format!("the phase {phase}"), limits, &site.events)
 }
 
@@ -108,8 +125,9 @@ pub fn read(
     limits: &Limits,
     events: &Events,
 ) -> Result<Environment, HookError> {
-    let words = ["/bin/bash", "-c", EVALUATE, "dib-run-parts"].into_iter().chain(files.iter().map(String::as_str));
-    let mut command = Command::new(words).environment(start.variables).directory(&start.directory).quiet();
+    let script = EVALUATE.replace("TELL", TELL);
+    let words: Vec<&str> = ["dib-run-parts"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let mut command = start.bash(&script, &words).quiet();
     if let Some(chroot) = chroot {
         command = command.inside(chroot);
     }
@@ -129,8 +147,9 @@ pub fn read(
     })
 }
 
-/// Sources its arguments as DIB does, then tells folder, umask and variables.
+/// Sources its arguments as DIB does, then tells folder, umask, what else is inherited, and variables.
 const EVALUATE: &str = r#"set -u -e -o pipefail
+_kiln_before=$(TELL)
 for _kiln_file in "$@"; do
     echo "dib-run-parts Sourcing environment file $_kiln_file" >&2
     set -x
@@ -138,7 +157,7 @@ for _kiln_file in "$@"; do
     { set +x; } 2>/dev/null
 done
 unset _kiln_file
-printf '\0kiln-environment\0%s\0%s\0' "$PWD" "$(umask)"
+printf '\0kiln-environment\0%s\0%s\0%s\0%s\0' "$PWD" "$(umask)" "$_kiln_before" "$(TELL)"
 exec cat /proc/self/environ"#;
 
 const MARK: &[u8] = b"\0kiln-environment\0";
@@ -153,11 +172,12 @@ fn parse(dumped: &[u8]) -> Option<Environment> {
     let mut parts = dumped.split(|byte| *byte == 0).map(|part| String::from_utf8_lossy(part).into_owned());
     let directory = parts.next().filter(|text| text.starts_with('/'))?.into();
     let umask = u32::from_str_radix(&parts.next()?, 8).ok()?;
+    let inherited = Inherited::between(&parts.next()?, &parts.next()?);
     let variables =
         parts.filter_map(|part| part.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
     // What belongs to the shell that read the files is no part of what they say.
     let variables = variables.filter(|(name, _)| name != "_" && name != "SHLVL");
-    Some(Environment { variables: variables.collect(), directory, umask })
+    Some(Environment { variables: variables.collect(), directory, umask, inherited })
 }
 
 /// The files of `environment.d`, in the order in which they are read: by their bytes, whatever their numbers.

@@ -8,7 +8,6 @@ use super::error::tail;
 use super::limits::Limits;
 use super::{HookError, Site};
 use crate::sandbox::chroot::Chroot;
-use crate::sandbox::command::Command;
 
 /// Installs `packages`, or removes them. `map` is the element whose map gives their real names.
 ///
@@ -23,15 +22,12 @@ pub fn run(
     remove: bool,
     limits: &Limits,
 ) -> Result<(), HookError> {
-    let mut words: Vec<&str> = Vec::new();
+    let mut words = vec!["install-packages"];
     words.extend(remove.then_some("-e"));
     words.extend(map.into_iter().flat_map(|element| ["-m", element]));
     words.extend(packages.iter().map(String::as_str));
     let script = "exec install-packages \"$@\"";
-    let command = Command::new(["/bin/bash", "-c", script, "install-packages"].iter().chain(&words).copied())
-        .environment(environment.variables.clone())
-        .directory(&environment.directory)
-        .inside(chroot);
+    let command = environment.bash(script, &words).inside(chroot);
     let output = limits.on(command).run(&site.events)?;
     if output.status == 0 {
         return Ok(());
@@ -42,5 +38,5 @@ pub fn run(
             "no element brought `install-packages`: add the one of the distribution's package manager".to_owned(),
         );
     }
-    Err(HookError::Packages { words: words.join(" "), status: output.status, tail: last })
+    Err(HookError::Packages { words: words[1..].join(" "), status: output.status, tail: last })
 }

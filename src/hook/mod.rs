@@ -8,6 +8,7 @@ pub mod breakpoint;
 pub mod collect;
 pub mod environment;
 mod error;
+pub mod inherited;
 pub mod install_packages;
 pub mod limits;
 pub mod listing;

@@ -15,6 +15,9 @@ use crate::sandbox::host;
 /// What stands in the file when the host has none.
 const FALLBACK: &str = "nameserver 8.8.8.8\n";
 
+/// The note in the build folder that the file was immutable.
+const NOTE: &str = "states/name-servers-stay";
+
 /// Lends the host's name servers to `tree`.
 ///
 /// # Errors
@@ -26,13 +29,27 @@ pub fn lend(tree: &Utf8Path) -> Result<(), HookError> {
     moved.and_then(|()| fs::write(&file, host)).map_err(HookError::file("write", &file))
 }
 
-/// Takes them back.
+/// Notes in the folder `build` that a hook made the file immutable: layers do not hold that flag, `build` is part of them.
+///
+/// # Errors
+/// The note cannot be written.
+pub fn note_immutable(tree: &Utf8Path, build: &Utf8Path) -> Result<(), HookError> {
+    if !files(tree).is_some_and(|(file, _)| host::is_immutable(&file)) {
+        return Ok(());
+    }
+    let note = build.join(NOTE);
+    fs::create_dir_all(build.join("states"))
+        .and_then(|()| fs::write(&note, ""))
+        .map_err(HookError::file("write", &note))
+}
+
+/// Takes them back, from the tree whose hooks had `build` as their folder.
 ///
 /// # Errors
 /// A file cannot be written.
-pub fn take_back(tree: &Utf8Path) -> Result<(), HookError> {
+pub fn take_back(tree: &Utf8Path, build: &Utf8Path) -> Result<(), HookError> {
     let Some((file, original)) = files(tree) else { return Ok(()) };
-    let kept = file.is_symlink() || host::is_immutable(&file);
+    let kept = file.is_symlink() || host::is_immutable(&file) || build.join(NOTE).exists();
     let gone = |path: &Utf8Path| match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -75,7 +92,7 @@ mod tests {
         assert!(original.is_symlink());
         fs::remove_file(&original).unwrap();
         fs::write(&original, "nameserver 192.0.2.1\n").unwrap();
-        take_back(&tree).unwrap();
+        take_back(&tree, &tree).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "nameserver 192.0.2.1\n");
         assert!(original.symlink_metadata().is_err());
     }
@@ -86,13 +103,13 @@ mod tests {
         let (file, original) = files(&tree).unwrap();
         lend(&tree).unwrap();
         fs::write(&file, "an element wrote this").unwrap();
-        take_back(&tree).unwrap();
+        take_back(&tree, &tree).unwrap();
         assert!(file.symlink_metadata().is_err());
         fs::write(&file, "own").unwrap();
         lend(&tree).unwrap();
         fs::remove_file(&file).unwrap();
         symlink("/run/stub", &file).unwrap();
-        take_back(&tree).unwrap();
+        take_back(&tree, &tree).unwrap();
         assert_eq!(fs::read_link(&file).unwrap().to_str(), Some("/run/stub"));
         assert!(original.symlink_metadata().is_err());
     }

@@ -13,7 +13,6 @@ use super::limits::Limits;
 use super::{HookError, IN_TARGET, Site, seen_hooks, transcript};
 use crate::plan::{Phase, Place};
 use crate::sandbox::chroot::Chroot;
-use crate::sandbox::command::Command;
 
 /// A hook that ran well.
 #[derive(Clone, Debug)]
@@ -41,10 +40,7 @@ pub fn run(
     site.events.output(transcript::running(path.as_str()));
     let begun = Instant::now();
     // Through bash: what is no program by itself is read as a script, and what is missing gives the statuses of a shell.
-    let command = Command::new(["/bin/bash", "-c", "exec \"$0\"", path.as_str()])
-        .environment(environment.variables.clone())
-        .directory(&environment.directory)
-        .umask(environment.umask);
+    let command = environment.bash("exec \"$0\"", &[path.as_str()]);
     let command = match chroot {
         Some(chroot) => command.inside(chroot),
         None => command,

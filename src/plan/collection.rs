@@ -30,6 +30,9 @@ pub(super) fn check(elements: &[Element]) -> Result<(), PlanError> {
                     continue;
                 }
                 let inside = Utf8PathBuf::from(folder.file_name()).join(entry.file_name());
+                if element.left_out.contains(&inside) {
+                    continue;
+                }
                 if let Some(first) = seen.insert(inside.clone(), &element.name) {
                     return Err(PlanError::DuplicateHook {
                         first: first.to_owned(),
@@ -64,16 +67,13 @@ mod tests {
     fn the_same_file_in_two_elements_is_refused_and_both_are_named() {
         let temp = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(temp.path()).unwrap();
-        let one = element(root, "modprobe", &["install.d/80-modprobe-blacklist", "README.rst", "tests/x.rhai"]);
-        let two =
-            element(root, "modprobe-blacklist", &["install.d/80-modprobe-blacklist", "README.rst", "tests/x.rhai"]);
-        let error = check(&[one.clone(), two]).unwrap_err().to_string();
-        assert!(
-            error.starts_with("There is a duplicated hook in your elements: install.d/80-modprobe-blacklist"),
-            "{error}"
-        );
-        assert!(error.contains("modprobe and modprobe-blacklist"), "{error}");
-        let other = element(root, "other", &["install.d/81-modprobe-blacklist", "static/usr/x"]);
+        let one = element(root, "first", &["install.d/80-x", "README.rst", "tests/x.rhai"]);
+        let two = element(root, "second", &["install.d/80-x", "README.rst", "tests/x.rhai"]);
+        let error = check(&[one.clone(), two.clone()]).unwrap_err().to_string();
+        assert!(error.starts_with("There is a duplicated hook in your elements: install.d/80-x"), "{error}");
+        assert!(error.contains("first and second"), "{error}");
+        check(&[one.clone(), Element { left_out: vec!["install.d/80-x".into()], ..two }]).unwrap();
+        let other = element(root, "other", &["install.d/81-x", "static/usr/x"]);
         let more = element(root, "more", &["static/usr/y", "static/.hidden"]);
         check(&[one, other, more]).unwrap();
     }

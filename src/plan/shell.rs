@@ -31,6 +31,9 @@ pub struct ShellPlan {
     /// Hooks are confined: they write only in the build's folders, and those of these elements alone have a network.
     #[serde(default)]
     pub confine: Option<BTreeSet<String>>,
+    /// Files of elements that do not come into the hooks folder: another element's take their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Utf8PathBuf>,
 }
 
 /// Variables of a session that no build depends on: a hook sees them, keys do not.
@@ -85,6 +88,11 @@ fn named_file(name: &str, value: &str) -> String {
 fn networked(elements: &[Element]) -> BTreeSet<String> {
     let declares = |element: &&Element| element.permissions.iter().any(|permission| permission == "network");
     elements.iter().filter(declares).map(|element| element.name.clone()).collect()
+}
+
+/// The files of `element` that another element's take the place of.
+fn left_out(element: &Element) -> impl Iterator<Item = Utf8PathBuf> {
+    element.left_out.iter().map(|file| element.directory.join(file))
 }
 
 /// Whether any element brings a hook that is no script, or the user wants a shell: then DIB's whole interface is there.
@@ -145,5 +153,6 @@ pub(super) fn plan(
         breakpoints: request.breakpoints.clone(),
         max_age: request.max_age,
         confine: request.confine.then(|| networked(elements)),
+        left_out: elements.iter().flat_map(left_out).collect(),
     }
 }

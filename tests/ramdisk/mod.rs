@@ -1,7 +1,9 @@
 //! `ramdisk-image-create` with upstream's elements, unmodified: kernel and initramfs, which boots to its init.
 
+mod dracut;
+
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -44,36 +46,48 @@ fn console(kernel: &Path, initramfs: &Path) -> String {
     String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned()
 }
 
-#[test]
-fn a_ramdisk_of_upstreams_elements_boots_to_its_init() {
-    let sandbox = Sandbox::new();
-    let turn = one_build();
+/// Builds a RAM disk of debian-minimal with `words` and `more` variables: kernel and initramfs.
+fn create(sandbox: &Sandbox, words: &[&str], elements_path: &str, more: &[(&str, &str)]) -> [PathBuf; 2] {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ramdisk-image-create"));
-    command.args(["-o", "rescue", "debian-minimal"]).env_clear().current_dir(sandbox.path());
+    command.args(["-o", "rescue", "debian-minimal"]).args(words).env_clear().current_dir(sandbox.path());
     for name in ["PATH", "http_proxy", "https_proxy", "no_proxy"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
     command.envs(security_mirror().map(|mirror| ("DIB_DEBIAN_SECURITY_MIRROR", mirror)));
     // The home holds the elements' own caches of packages: kept between runs, as the store is.
     command.env("HOME", shared_store().with_file_name("home")).env("KILN_STORE", shared_store());
-    command.env("ELEMENTS_PATH", upstream_elements()).env("DIB_RELEASE", "bookworm");
+    command.env("ELEMENTS_PATH", elements_path).env("DIB_RELEASE", "bookworm").envs(more.iter().copied());
     let output = command.output().unwrap();
     let said = stdout(&output);
     assert!(output.status.success(), "{said}\n{}", stderr(&output));
-    assert!(said.contains("Building elements: ramdisk base debian-minimal"), "{said}");
-    let mut names: Vec<String> =
-        fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    assert_eq!(names, ["rescue.d", "rescue.initramfs", "rescue.kernel"], "a RAM disk has no disk image");
-    let [kernel, initramfs] = ["rescue.kernel", "rescue.initramfs"].map(|name| sandbox.path().join(name));
-    approve("gzip", &["-t", initramfs.to_str().unwrap()]);
-    let console = console(&kernel, &initramfs);
-    drop(turn);
-    // The parts of its init in their order; after the last one it reboots.
-    let mut rest = console.as_str();
-    for line in ["init", "starting syslogd", "starting udevd", "load modules", "network ready", "rebooting"] {
+    let first = if words.contains(&"dracut-ramdisk") { "dracut-ramdisk" } else { "ramdisk" };
+    assert!(said.contains(&format!("Building elements: {first} base debian-minimal")), "{said}");
+    let made = ["rescue.kernel", "rescue.initramfs"].map(|name| sandbox.path().join(name));
+    approve("gzip", &["-t", made[1].to_str().unwrap()]);
+    made
+}
+
+/// Wants `lines` on the console, in their order, and no panic.
+fn check(console: &str, lines: &[&str]) {
+    let mut rest = console;
+    for line in lines {
         let found = rest.find(line).unwrap_or_else(|| panic!("no `{line}` in the right place:\n{console}"));
         rest = &rest[found..];
     }
     assert!(!console.contains("Kernel panic"), "{console}");
+}
+
+#[test]
+fn a_ramdisk_of_upstreams_elements_boots_to_its_init() {
+    let sandbox = Sandbox::new();
+    let turn = one_build();
+    let [kernel, initramfs] = create(&sandbox, &[], upstream_elements().to_str().unwrap(), &[]);
+    let mut names: Vec<String> =
+        fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["rescue.d", "rescue.initramfs", "rescue.kernel"], "a RAM disk has no disk image");
+    let console = console(&kernel, &initramfs);
+    drop(turn);
+    // The parts of its init in their order; after the last one it reboots.
+    check(&console, &["init", "starting syslogd", "starting udevd", "load modules", "network ready", "rebooting"]);
 }
