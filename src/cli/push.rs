@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use super::variables::{self, value};
-use crate::registry::{self, Credentials, Reference, RegistryError};
+use crate::registry::{self, Access, Credentials, Reference, RegistryError, Trust};
 use crate::ui::text;
 
 /// Words of `kiln push`.
@@ -20,6 +20,9 @@ pub struct PushArgs {
     /// The file with credentials [default: REGISTRY_AUTH_FILE, else what podman login or docker login left]
     #[arg(long, value_name = "FILE")]
     authfile: Option<Utf8PathBuf>,
+    /// A folder with certificates (*.crt) of the registry's authorities [default: certs.d/HOST as podman and docker have it]
+    #[arg(long, value_name = "FOLDER")]
+    cert_dir: Option<Utf8PathBuf>,
     /// Talk HTTP without encryption (as always with this machine's own registry)
     #[arg(long)]
     plain_http: bool,
@@ -40,9 +43,20 @@ pub fn run(args: &PushArgs) -> ExitCode {
 fn push(args: &PushArgs) -> Result<(String, registry::Sent), RegistryError> {
     let reference = Reference::parse(&args.reference)?;
     let credentials = credentials(args.authfile.as_deref(), &reference)?;
-    let plain = args.plain_http || reference.is_local();
-    let sent = registry::push(&args.image, &reference, credentials.as_ref(), plain)?;
+    let trust = Trust::read(&certificates(args.cert_dir.as_deref(), &reference.host))?;
+    let plain_http = args.plain_http || reference.is_local();
+    let access = Access { credentials: credentials.as_ref(), plain_http, trust: &trust };
+    let sent = registry::push(&args.image, &reference, &access)?;
     Ok((format!("{}/{}:{}", reference.host, reference.repository, reference.tag), sent))
+}
+
+/// Folders with certificates for `host` (containers-certs.d(5)).
+fn certificates(named: Option<&Utf8Path>, host: &str) -> Vec<Utf8PathBuf> {
+    let environment = variables::environment();
+    let home =
+        value(&environment, "HOME").map(|home| Utf8Path::new(home).join(".config/containers/certs.d").join(host));
+    let usual = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(|folder| Utf8Path::new(folder).join(host));
+    named.map_or_else(|| home.into_iter().chain(usual).collect(), |named| vec![named.to_owned()])
 }
 
 /// Those that were named, or the first of the usual files that has some (containers-auth.json(5)).

@@ -11,8 +11,8 @@ use super::{FormatError, host};
 use crate::plan::Output;
 use crate::sandbox;
 
-/// Fails when an output's format is unknown or needs what this machine has not, its folder is missing or not writable, its path is a folder, or two outputs
-/// share a path.
+/// Fails when an output's format is unknown or needs what this machine has not, its folder is missing or not writable, its path is a
+/// folder, or two outputs share a path.
 pub fn check_outputs(outputs: &[Output]) -> Result<(), FormatError> {
     let mut seen = BTreeSet::new();
     for output in outputs {

@@ -122,7 +122,7 @@ fn footer(target: &Target, size: u64, kind: Kind) -> Vec<u8> {
         Kind::Fixed => u64::MAX.to_be_bytes(),
         Kind::Dynamic => HEADER.to_be_bytes(),
     });
-    footer.extend(((target.time - EPOCH).clamp(0, u32::MAX.into()) as u32).to_be_bytes());
+    footer.extend((target.time.saturating_sub(EPOCH).clamp(0, u32::MAX.into()) as u32).to_be_bytes());
     footer.extend(b"qem2");
     footer.extend(0x0005_0003_u32.to_be_bytes());
     footer.extend(b"Wi2k");

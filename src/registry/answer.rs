@@ -25,6 +25,11 @@ pub fn broken(doing: &'static str, reference: &Reference, error: &ureq::Error) -
         // What is read as TLS is no TLS.
         ureq::Error::Rustls(_) if is_no_tls(error) => return RegistryError::NotEncrypted { host },
         ureq::Error::Io(io) if is_no_tls(io) => return RegistryError::NotEncrypted { host },
+        ureq::Error::Rustls(_) | ureq::Error::Io(_) if error.to_string().contains("invalid peer certificate") => {
+            let text = error.to_string();
+            let reason = text.rsplit("invalid peer certificate: ").next().unwrap_or_default().to_owned();
+            return RegistryError::Untrusted { host, reason };
+        }
         ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
             "nobody listens there; check host and port".to_owned()
         }

@@ -37,6 +37,25 @@ pub enum RegistryError {
         /// Why not.
         source: CommandError,
     },
+    /// A file with a certificate makes no sense.
+    #[error("cannot read a certificate from {path}: {reason}")]
+    Certificate {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The registry's certificate comes from nobody that is believed, or is another host's.
+    #[error(
+        "{host} cannot prove that it is {host} ({reason}); put the certificate of the authority that it has it from into \
+         /etc/containers/certs.d/{host}/ca.crt, or name its folder with --cert-dir"
+    )]
+    Untrusted {
+        /// The registry.
+        host: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// There is no such host.
     #[error("there is no host {host}, or no way to ask for it; check the name, and the network or the proxy")]
     NoHost {

@@ -11,6 +11,7 @@ mod helper;
 mod reference;
 mod session;
 mod token;
+mod trust;
 mod upload;
 
 use camino::Utf8Path;
@@ -21,6 +22,7 @@ pub use credentials::Credentials;
 pub use error::RegistryError;
 pub use reference::Reference;
 use session::{Asked, Session, nothing};
+pub use trust::Trust;
 use upload::Blob;
 
 use crate::format::oci::read::{Archive, Image};
@@ -34,19 +36,25 @@ pub struct Sent {
     pub known: usize,
 }
 
+/// How a registry is spoken to.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// Who asks.
+    pub credentials: Option<&'a Credentials>,
+    /// Without encryption.
+    pub plain_http: bool,
+    /// Whom to believe that it is the registry.
+    pub trust: &'a Trust,
+}
+
 /// Sends the image of the archive at `path`.
 ///
 /// # Errors
 /// The archive is damaged, or the registry refuses something.
-pub fn push(
-    path: &Utf8Path,
-    reference: &Reference,
-    credentials: Option<&Credentials>,
-    plain_http: bool,
-) -> Result<Sent, RegistryError> {
+pub fn push(path: &Utf8Path, reference: &Reference, access: &Access<'_>) -> Result<Sent, RegistryError> {
     let archive = Archive::open(path)?;
     let image = archive.image()?;
-    let mut session = Session::new(reference, credentials, plain_http);
+    let mut session = Session::new(reference, access);
     let mut sent = Sent::default();
     for blob in &image.blobs {
         // Nothing is sent of an archive that does not have it all.

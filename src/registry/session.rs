@@ -6,11 +6,12 @@
 use std::time::{Duration, Instant};
 
 use ureq::http::{Method, Request, Response};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body, SendBody};
 
 use super::challenge::Challenge;
 use super::token::Buyer;
-use super::{Credentials, Reference, RegistryError, answer};
+use super::{Access, Credentials, Reference, RegistryError, answer};
 
 /// The talk.
 pub struct Session<'a> {
@@ -47,13 +48,15 @@ pub fn nothing() -> Result<SendBody<'static>, RegistryError> {
 
 impl<'a> Session<'a> {
     /// Begins a talk.
-    pub fn new(reference: &'a Reference, credentials: Option<&'a Credentials>, plain_http: bool) -> Self {
+    pub fn new(reference: &'a Reference, access: &Access<'a>) -> Self {
+        let Access { credentials, plain_http, trust } = *access;
         let mut config = Agent::config_builder();
         if reference.is_local() {
             // No proxy knows this machine by that name.
             config = config.proxy(None);
         }
         let config = config
+            .tls_config(TlsConfig::builder().root_certs(trust.roots()).build())
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_connect(Some(Duration::from_secs(20)))

@@ -15,10 +15,15 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it with `auth`, YAML, as its access control. `None` when the program is missing.
     pub fn start(sandbox: &Sandbox, auth: &str) -> Option<Self> {
+        Self::speaking(sandbox, auth, "")
+    }
+
+    /// The same with `tls`, YAML, as what it speaks HTTPS with.
+    pub fn speaking(sandbox: &Sandbox, auth: &str, tls: &str) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = sandbox.path().join("registry");
         let config = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n{auth}\n",
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'{tls}}}\n{auth}\n",
             folder.display()
         );
         let file = sandbox.path().join("registry.yml");

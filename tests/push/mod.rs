@@ -204,3 +204,33 @@ fn a_refusal_says_what_to_do() {
         refused(&sandbox, &["--authfile", "none.json", &reference]).contains("cannot read credentials from none.json")
     );
 }
+
+#[test]
+fn a_registry_with_an_authority_of_its_own_is_believed_when_that_is_known() {
+    let sandbox = Sandbox::new();
+    layout(&sandbox, false);
+    let script = "mkdir known; openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=authority -days 2 -keyout ca.key -out known/ca.crt
+        openssl req -newkey rsa:2048 -nodes -subj /CN=registry -keyout registry.key -out registry.csr
+        printf 'subjectAltName=IP:0.0.0.0\nbasicConstraints=CA:FALSE\n' > extensions
+        openssl x509 -req -in registry.csr -CA known/ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out registry.crt";
+    let made = Command::new("sh").args(["-ec", script]).current_dir(sandbox.path()).output().unwrap();
+    assert!(made.status.success(), "{}", stderr(&made));
+    let file = |name: &str| sandbox.path().join(name).display().to_string();
+    let tls = format!(", tls: {{certificate: '{}', key: '{}'}}", file("registry.crt"), file("registry.key"));
+    let Some(registry) = Daemon::speaking(&sandbox, "", &tls) else { return };
+    // Not this machine's own name, so HTTPS is spoken.
+    let host = format!("0.0.0.0:{}", registry.port);
+    let reference = format!("{host}/team/web");
+    let push = |words: &[&str]| {
+        let mut command = sandbox.kiln(&[&["push", "image.oci.tar"], words, &[&reference]].concat());
+        command.env("HOME", sandbox.path()).env_remove("https_proxy").output().unwrap()
+    };
+    let said = stderr(&push(&[]));
+    assert!(said.contains(&format!("{host} cannot prove that it is {host} (UnknownIssuer)")), "{said}");
+    let sent = push(&["--cert-dir", "known"]);
+    assert!(sent.status.success(), "{}", stderr(&sent));
+    let folder = sandbox.path().join(".config/containers/certs.d").join(&host);
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(sandbox.path().join("known/ca.crt"), folder.join("ca.crt")).unwrap();
+    assert!(stdout(&push(&[])).contains("2 layers were there"));
+}
