@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Severity;
 use crate::element::hooks::is_hook_name;
+use crate::lint::file::File;
 use crate::lint::finding::Fix;
 use crate::lint::report::Report;
 use crate::lint::rule::Rule;
@@ -15,9 +16,17 @@ pub static RULE: Rule = Rule {
     docs: "A file in the folder of a phase is never run.
 
 A hook is executable and its name holds letters, digits, `-` and `_` only (a file of Rhai ends in `.rhai` and needs no execute bit). Anything \
-else in such a folder is skipped without a word, as under diskimage-builder. `--fix` makes a file executable that names its interpreter.",
+else in such a folder is skipped without a word, as under diskimage-builder. What a script of the element names is data that it uses, \
+and no finding. `--fix` makes a file executable that names its interpreter.",
     check,
 };
+
+/// A script of the element names the file: it lies beside the hook that copies it.
+fn is_used(subject: &Subject, file: &File) -> bool {
+    let scripts = subject.files.iter().filter(|other| other.path != file.path);
+    let mut scripts = scripts.filter(|other| other.interpreter().is_some() || other.path.extension() == Some("rhai"));
+    scripts.any(|script| script.source().contains(file.name()))
+}
 
 fn check(subject: &Subject, report: &mut Report<'_>) {
     for file in subject.files.iter().filter(|file| file.phase().is_some()) {
@@ -30,6 +39,9 @@ fn check(subject: &Subject, report: &mut Report<'_>) {
                 report.file(file, "never runs: its name may hold letters, digits, `-` and `_` only, and `.rhai`");
             }
         } else if !is_hook_name(name) {
+            if is_used(subject, file) {
+                continue;
+            }
             let found = report.file(file, "never runs: the name of a hook holds letters, digits, `-` and `_` only");
             found.help("rename it, or move it out of the phase's folder");
         } else if !file.is_executable() {

@@ -192,6 +192,12 @@ fn rules_about_shell_and_files_find_their_place() {
     assert_eq!(bash("+install.d/50-a", "sudo rm /etc/x"), [""; 0]);
     assert_eq!(bash("install.d/50-a", ""), ["hook-not-run install.d/50-a:0"]);
     assert_eq!(bash("+install.d/50-a.sh", ""), ["hook-not-run install.d/50-a.sh:0"]);
+    let copies = format!("{BASH}cp $(dirname $0)/a.conf /etc/a.conf\n");
+    assert_eq!(found(&[("+install.d/50-a", &copies), ("install.d/a.conf", "a\n")]), [""; 0]);
+    assert_eq!(
+        found(&[("+install.d/50-a", &copies), ("install.d/b.conf", "a\n")]),
+        ["hook-not-run install.d/b.conf:0"]
+    );
     assert_eq!(bash("+finalize.d/50-a", ""), ["unknown-folder -:0"]);
     assert_eq!(found(&[("+bin/a", &BASH.replace("/bin/bash", "/usr/bin/env bash"))]), ["shebang bin/a:1"]);
     assert_eq!(

@@ -30,12 +30,16 @@ struct ExtractOptions {
     keep_owner: bool,
 }
 
-fn broken(material: &Material, reason: &dyn std::fmt::Display) -> HostError {
+/// An archive that cannot be unpacked.
+pub fn broken(material: &Material, reason: &dyn std::fmt::Display) -> HostError {
     HostError::new("archive.broken", format!("cannot unpack {}: {reason}", material.name))
 }
 
 /// The archive's bytes, whatever compressed them.
-fn open(material: &Material) -> Result<Box<dyn Read>, HostError> {
+///
+/// # Errors
+/// `archive.broken`.
+pub fn open(material: &Material) -> Result<Box<dyn Read>, HostError> {
     let fail = |error: std::io::Error| broken(material, &error);
     let mut file = File::open(&material.file).map_err(fail)?;
     let mut start = Vec::new();
@@ -72,7 +76,11 @@ fn escapes(material: &Material, name: &str) -> HostError {
     HostError::new("archive.escapes", text)
 }
 
-fn unpack(
+/// Unpacks an archive into the folder `to` of the image.
+///
+/// # Errors
+/// `archive.broken`, `archive.escapes`, `usage.option`, `permission.denied`.
+pub fn unpack(
     ctx: &NativeCallContext<'_>,
     image: &Image,
     material: &Material,
@@ -208,19 +216,5 @@ pub mod verbs {
     ) -> RhaiResult<()> {
         let _running = image.enter(&ctx);
         Ok(unpack(&ctx, image, &from, path, options)?)
-    }
-
-    /// Brings the tree of a commit into the folder `path`, without the repository around it. Needs `fetch:` with the host too.
-    #[rhai_fn(return_raw)]
-    pub fn git_checkout(
-        ctx: NativeCallContext<'_>,
-        image: &mut Image,
-        url: &str,
-        commit: &str,
-        path: &str,
-    ) -> RhaiResult<()> {
-        let _running = image.enter(&ctx);
-        let material = super::super::fetch::checkout(&ctx, image, url, commit)?;
-        Ok(unpack(&ctx, image, &material, path, Map::new())?)
     }
 }

@@ -1,4 +1,4 @@
-//! Downloads. Needs `fetch:` with the host of the address; a digest or a commit says what must come.
+//! Downloads. Needs `fetch:` with the host of the address; a digest says what must come.
 
 use rhai::plugin::*;
 
@@ -8,7 +8,10 @@ use super::super::permission::Permission;
 use crate::target::outside::Material;
 
 /// The host of an address, for its permission. Addresses with a user's name would hold credentials.
-fn host(url: &str, schemes: &[&str]) -> Result<String, HostError> {
+///
+/// # Errors
+/// `usage.url`.
+pub fn host(url: &str, schemes: &[&str]) -> Result<String, HostError> {
     let wrong = |reason: &str| {
         let error = HostError::usage("url", format!("cannot fetch `{url}`: {reason}"));
         error.help(format!("write an address that begins with {}", schemes.join(" or ")))
@@ -29,24 +32,15 @@ fn host(url: &str, schemes: &[&str]) -> Result<String, HostError> {
     Ok(host.to_ascii_lowercase())
 }
 
-fn hex(what: &str, text: &str, lengths: &[usize], help: &str) -> Result<String, HostError> {
+/// A digest or a commit in small letters.
+///
+/// # Errors
+/// It has another length or other signs; `help` says what is wanted.
+pub fn hex(what: &str, text: &str, lengths: &[usize], help: &str) -> Result<String, HostError> {
     if lengths.contains(&text.len()) && text.chars().all(|letter| letter.is_ascii_hexdigit()) {
         return Ok(text.to_ascii_lowercase());
     }
     Err(HostError::usage(what, format!("`{text}` is no {what}")).help(help))
-}
-
-/// Fetches the tree of a commit.
-///
-/// # Errors
-/// `usage.url`, `usage.commit`, `permission.denied`, and as [`crate::target::outside::Outside::checkout`].
-pub fn checkout(ctx: &NativeCallContext<'_>, image: &Image, url: &str, commit: &str) -> Result<Material, HostError> {
-    let host = host(url, &["https://", "http://", "git://"])?;
-    let help = "name a commit by its 40 hexadecimal digits; branches and tags move";
-    let commit = hex("commit", commit, &[40, 64], help)?;
-    image.need(ctx, &Permission::Fetch(host))?;
-    image.record(ctx, vec![url.into(), commit.as_str().into()])?;
-    Ok(image.target().outside().checkout(url, &commit)?)
 }
 
 /// Downloads.

@@ -8,6 +8,7 @@
 
 pub mod account_files;
 pub mod archive;
+pub mod checkout;
 pub mod command;
 pub mod copy;
 pub mod disk;
@@ -58,6 +59,7 @@ pub fn module() -> Module {
     combine_with_exported_module!(&mut module, "host", host::verbs);
     combine_with_exported_module!(&mut module, "fetch", fetch::verbs);
     combine_with_exported_module!(&mut module, "archive", archive::verbs);
+    combine_with_exported_module!(&mut module, "checkout", checkout::verbs);
     combine_with_exported_module!(&mut module, "repositories", repositories::verbs);
     combine_with_exported_module!(&mut module, "kernel", kernel::verbs);
     combine_with_exported_module!(&mut module, "secrets", secrets::verbs);
