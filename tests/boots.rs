@@ -5,9 +5,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
-use crate::support::{Sandbox, approve, kiln, one_build, shared_store, stderr, stdout};
+use crate::support::{Sandbox, approve, kiln, one_boot, one_build, shared_store, stderr, stdout};
 
 /// The release that the figures of DIB were taken with.
 const RELEASE: &str = "bookworm";
@@ -38,6 +38,10 @@ fn build(sandbox: &Sandbox, description: &str, elements: &[&str], words: &[&str]
     all.extend(elements);
     let mut command = kiln(&all);
     command.current_dir(sandbox.path()).env("KILN_STORE", shared_store()).env("DIB_RELEASE", RELEASE);
+    // Long enough to be seen.
+    command.env("DIB_GRUB_TIMEOUT", "1");
+    // On a busy machine an emulated one may take longer than systemd's 90 s to find its own disk.
+    command.env("DIB_BOOTLOADER_DEFAULT_CMDLINE", "systemd.default_timeout_start_sec=600");
     if sandbox.path().join("elements").is_dir() {
         command.env("ELEMENTS_PATH", sandbox.path().join("elements"));
     }
@@ -49,32 +53,43 @@ fn build(sandbox: &Sandbox, description: &str, elements: &[&str], words: &[&str]
     sandbox.path().join("image.raw")
 }
 
-/// Boots the image until somebody may log in, and wants each of `signs` on the console: a regular expression each.
-fn boot(image: &Path, words: &[&str], signs: &[&str]) {
-    let _turn = one_build();
+/// `kiln boot`, beside a build of another test: it keeps one core busy.
+fn run_machine(image: &Path, words: &[&str]) -> Output {
+    let _turn = one_boot();
     let mut all = vec!["boot", image.to_str().unwrap(), "--timeout", "600"];
     all.extend(words);
-    let output = kiln(&all).output().unwrap();
+    kiln(&all).output().unwrap()
+}
+
+/// Boots the image until somebody may log in, and wants each of `signs` on the console: a regular expression each.
+fn boot(image: &Path, words: &[&str], signs: &[&str]) {
+    let output = run_machine(image, words);
     let console = stdout(&output);
-    assert!(output.status.success(), "kiln {all:?}:\n{console}\n{}", stderr(&output));
+    assert!(output.status.success(), "kiln boot {words:?}:\n{console}\n{}", stderr(&output));
     for sign in signs {
         let sign = regex::Regex::new(sign).unwrap();
         assert!(sign.is_match(&console), "the console does not say {sign}:\n{console}");
     }
 }
 
-/// The content of partition `number` as a file of its own.
-fn cut(raw: &Path, number: usize) -> PathBuf {
+/// Where partition `number` begins and how large it is, bytes.
+fn partition(raw: &Path, number: usize) -> (u64, u64) {
     let table: serde_json::Value =
         serde_json::from_str(&approve("sfdisk", &["--json", raw.to_str().unwrap()])).unwrap();
     let entry = &table["partitiontable"]["partitions"][number - 1];
     let bytes = |name: &str| entry[name].as_u64().unwrap() * 512;
+    (bytes("start"), bytes("size"))
+}
+
+/// The content of partition `number` as a file of its own.
+fn cut(raw: &Path, number: usize) -> PathBuf {
+    let (start, size) = partition(raw, number);
     let to = raw.with_file_name(format!("part{number}"));
     let words = [
         format!("if={}", raw.display()),
         format!("of={}", to.display()),
-        format!("skip={}B", bytes("start")),
-        format!("count={}B", bytes("size")),
+        format!("skip={start}B"),
+        format!("count={size}B"),
         "bs=1M".to_owned(),
         "conv=sparse".to_owned(),
     ];
@@ -124,6 +139,32 @@ fn a_root_on_logical_volumes_boots_both_ways() {
     let signs = [r"XFS \(dm-\d\): Ending clean mount", r"root=LABEL=img-rootfs"];
     boot(&image, &["--uefi"], &signs);
     boot(&image, &[], &signs);
+}
+
+#[test]
+fn a_volume_on_two_disks_is_in_both_images_and_mounted_from_them() {
+    let sandbox = Sandbox::new();
+    let rest = "
+    - { name: root, size: 2000MiB, mkfs: { name: mkfs_root, type: ext4, mount: { mount_point: /, fstab: {} } } }
+    - { name: physical, type: 8E00, size: 100% }
+- local_loop: { name: data, size: 1GiB }
+- lvm:
+    name: lvm
+    pvs: [{ name: pv0, base: physical }, { name: pv1, base: data }]
+    vgs: [{ name: vg, base: [pv0, pv1] }]
+    lvs: [{ name: lv_srv, base: vg, extents: 100%FREE }]
+- mkfs: { name: fs_srv, base: lv_srv, type: ext4, label: srv, mount: { mount_point: /srv, fstab: {} } }
+";
+    let image = build(&sandbox, &gpt(rest), &["block-device-efi"], &[]);
+    check_gpt(&image);
+    let data = sandbox.path().join("image.data.raw");
+    assert_eq!(fs::metadata(&data).unwrap().len(), 1 << 30);
+    for volume in [&cut(&image, 4), &data] {
+        let dump = approve("pvck", &["--dump", "metadata", volume.to_str().unwrap()]);
+        assert!(dump.contains("lv_srv {") && dump.contains("segment_count = 2"), "{dump}");
+    }
+    let signs = [r"EXT4-fs \(vda3\): mounted filesystem", r"EXT4-fs \(dm-0\): mounted filesystem", "Mounted .*[ /]srv"];
+    boot(&image, &["--disk", data.to_str().unwrap()], &signs);
 }
 
 #[test]
@@ -191,6 +232,91 @@ fn an_encrypted_root_opens_with_the_key_of_its_initramfs() {
     assert!(dump.contains("aes-xts-plain64"), "{dump}");
     approve("cryptsetup", &["open", "--test-passphrase", "--key-file", secret.to_str().unwrap(), container]);
     boot(&image, &[], &[r"EXT4-fs \(dm-0\): mounted filesystem", r"EXT4-fs \(vda3\): mounted filesystem"]);
+}
+
+#[test]
+fn firmware_with_secure_boot_starts_shim_and_grub_and_nothing_it_does_not_trust() {
+    let sandbox = Sandbox::new();
+    let packages = ["-p", "shim-signed,grub-efi-amd64-signed"];
+    let image = build(&sandbox, "", &["block-device-efi"], &packages);
+    check_gpt(&image);
+    let signs = [
+        "EFI stub: UEFI Secure Boot is enabled",
+        "secureboot: Secure boot enabled",
+        "Kernel is locked down from EFI Secure Boot",
+        r"EXT4-fs \(vda3\): mounted filesystem",
+    ];
+    boot(&image, &["--secure-boot"], &signs);
+
+    // GRUB bears Debian's signature and not Microsoft's: only shim trusts it.
+    let esp = format!("{}@@{}", image.display(), partition(&image, 1).0);
+    let grub = sandbox.path().join("grub.efi");
+    let grub = grub.to_str().unwrap();
+    approve("mcopy", &["-i", &esp, "::EFI/BOOT/grubx64.efi", grub]);
+    approve("mcopy", &["-o", "-i", &esp, grub, "::EFI/BOOT/BOOTX64.EFI"]);
+    let refused = run_machine(&image, &["--secure-boot"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", stdout(&refused));
+    assert!(stderr(&refused).contains("no enrolled key has signed its boot loader"), "{}", stderr(&refused));
+}
+
+#[test]
+fn systemd_boot_starts_the_kernel_of_its_entry() {
+    let sandbox = Sandbox::new();
+    let image = build(&sandbox, "", &["block-device-efi", "systemd-boot"], &[]);
+    check_gpt(&image);
+    let esp = cut(&image, 1);
+    approve("fsck.vfat", &["-n", esp.to_str().unwrap()]);
+    let entry = entry_of(&esp);
+    assert!(entry.contains("title Debian GNU/Linux 12 (bookworm)\n"), "{entry}");
+    assert!(entry.contains("options root=LABEL=cloudimg-rootfs ro console="), "{entry}");
+    let signs = [
+        "Reboot Into Firmware Interface",
+        r"Command line: initrd=\\debian\\[^ ]+\\initrd.img root=LABEL=cloudimg-rootfs ro ",
+        r"EXT4-fs \(vda3\): mounted filesystem",
+    ];
+    boot(&image, &["--uefi"], &signs);
+}
+
+/// The text of the only entry of type 1 on the EFI system partition.
+fn entry_of(esp: &Path) -> String {
+    let esp = esp.to_str().unwrap();
+    let listed = approve("mdir", &["-i", esp, "-b", "::loader/entries"]);
+    let [entry] = listed.lines().collect::<Vec<_>>()[..] else { panic!("{listed}") };
+    approve("mtype", &["-i", esp, entry])
+}
+
+#[test]
+fn a_verified_root_boots_with_the_root_hash_of_its_entry() {
+    let sandbox = Sandbox::new();
+    let description = "
+- local_loop: { name: image0, size: 3GiB }
+- partitioning:
+    base: image0
+    label: gpt
+    partitions:
+    - { name: ESP, type: EF00, size: 200MiB, mkfs: { type: vfat, mount: { mount_point: /boot/efi, fstab: {} } } }
+    - name: root
+      type: '8304'
+      size: 1500MiB
+      attributes: [read-only]
+      mkfs: { name: mkfs_root, type: erofs, mount: { mount_point: /, fstab: { options: ro, fsck-passno: 0 } } }
+      verity: { name: checked, hash: hashes }
+    - { name: hashes, type: 830C, size: 16MiB }
+    - { name: var, size: 100%, mkfs: { type: ext4, mount: { mount_point: /var, fstab: {} } } }
+";
+    let image = build(&sandbox, description, &["block-device-efi", "systemd-boot"], &[]);
+    check_gpt(&image);
+    let entry = entry_of(&cut(&image, 1));
+    let hash = entry.split_whitespace().find_map(|word| word.strip_prefix("roothash=")).unwrap();
+    let (data, hashes) = (cut(&image, 2), cut(&image, 3));
+    approve("veritysetup", &["verify", data.to_str().unwrap(), hashes.to_str().unwrap(), hash]);
+    let signs = [
+        &format!(r"Command line: .* root=/dev/mapper/root roothash={hash} "),
+        "device-mapper: verity: sha256 using implementation",
+        r"erofs: \(device dm-0\): mounted with root inode",
+        "Finished .*systemd-verityset",
+    ];
+    boot(&image, &["--uefi"], &signs);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! `kiln convert`, `kiln inspect` and `kiln push`, from outside.
+//! `kiln convert` and `kiln inspect`, from outside.
 
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::support::{Sandbox, approve, stderr, stdout};
@@ -35,6 +35,12 @@ fn refused(sandbox: &Sandbox, words: &[&str]) -> String {
     stderr(&output)
 }
 
+/// Names of files that are being written.
+fn partial(sandbox: &Sandbox) -> Vec<String> {
+    let names = fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.contains("partial")).collect()
+}
+
 #[test]
 fn one_image_becomes_many_and_each_comes_back() {
     let sandbox = Sandbox::new();
@@ -60,12 +66,7 @@ fn one_image_becomes_many_and_each_comes_back() {
         }
         approve("cmp", &[&path("disk.raw"), &path("back.raw")]);
     }
-    let left: Vec<_> = fs::read_dir(sandbox.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.contains("partial"))
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(partial(&sandbox), Vec::<String>::new());
 }
 
 #[test]
@@ -115,73 +116,68 @@ fn a_person_sees_partitions_and_files() {
     assert!(entry.contains("\"size\": 588895"), "{entry}");
 }
 
-/// A registry on this machine; ends with the test.
-struct Registry(Child, u16);
-
-impl Registry {
-    /// `None` when the program is missing.
-    fn start(sandbox: &Sandbox) -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = sandbox.path().join("registry");
-        let config = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
-            folder.display()
-        );
-        let file = sandbox.path().join("registry.yml");
-        fs::write(&file, config).unwrap();
-        let mut command = Command::new("docker-registry");
-        let child = command.arg("serve").arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
+#[test]
+fn a_conversion_that_is_ended_leaves_nothing_and_what_was_there() {
+    let sandbox = Sandbox::new();
+    let path = |name: &str| sandbox.path().join(name);
+    // Text: compressing it takes a while.
+    let script = "seq 1 99999999 | head -c 200M > disk.raw";
+    assert!(Command::new("sh").args(["-c", script]).current_dir(sandbox.path()).status().unwrap().success());
+    fs::write(path("a.qcow2"), "of before").unwrap();
+    for signal in ["INT", "TERM", "HUP"] {
+        // In process, and by qemu-img.
+        let words = ["convert", "--checksum", "--qcow2-compression", "zlib", "disk.raw", "a.qcow2", "a.vmdk", "a.qed"];
+        let mut child = sandbox.kiln(&words).stderr(Stdio::null()).spawn().unwrap();
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "the registry does not answer");
-            std::thread::sleep(Duration::from_millis(100));
+        while partial(&sandbox).len() < 3 {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(),
+                "it does not begin"
+            );
+            sleep(Duration::from_millis(5));
         }
-        Some(Self(child, port))
+        sleep(Duration::from_millis(100));
+        assert!(child.try_wait().unwrap().is_none(), "it has ended already");
+        approve("kill", &["-s", signal, &child.id().to_string()]);
+        let status = child.wait().unwrap();
+        assert_eq!(
+            status.code(),
+            Some(if signal == "HUP" {
+                129
+            } else if signal == "INT" {
+                130
+            } else {
+                143
+            })
+        );
+        // qemu-img is gone too.
+        sleep(Duration::from_millis(200));
+        assert_eq!(partial(&sandbox), Vec::<String>::new(), "{signal}");
+        assert!(!path("a.vmdk").exists() && !path("a.qed").exists() && !path("a.qcow2.md5").exists());
+        assert_eq!(fs::read_to_string(path("a.qcow2")).unwrap(), "of before");
+        let mut running = Command::new("pgrep");
+        let running = running.args(["-f", path("").to_str().unwrap()]).output().unwrap();
+        assert!(running.stdout.is_empty(), "{}", stdout(&running));
     }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A layout with one small layer, as `kiln build -t oci` writes it, made by hand from what it says.
-fn layout(sandbox: &Sandbox) {
-    let script = "mkdir -p l/blobs/sha256 tree; echo hello > tree/file; tar -C tree --sort=name -cf layer .
-        put() { d=$(sha256sum $1 | cut -d' ' -f1); cp $1 l/blobs/sha256/$d; echo $d; }
-        layer=$(put layer)
-        printf '{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:%s\"]}}' $layer > config
-        config=$(put config)
-        printf '{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"sha256:%s\",\"size\":%s},\"layers\":[{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"sha256:%s\",\"size\":%s}]}' $config $(stat -c %s config) $layer $(stat -c %s layer) > manifest
-        manifest=$(put manifest)
-        printf '{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"sha256:%s\",\"size\":%s}]}' $manifest $(stat -c %s manifest) > l/index.json
-        echo '{\"imageLayoutVersion\":\"1.0.0\"}' > l/oci-layout
-        tar -C l -cf image.oci.tar oci-layout index.json blobs";
-    let made = Command::new("sh").args(["-ec", script]).current_dir(sandbox.path()).output().unwrap();
-    assert!(made.status.success(), "{}", stderr(&made));
 }
 
 #[test]
-fn an_image_is_pushed_once_and_its_layers_are_not_sent_again() {
+fn a_conversion_that_fails_in_the_middle_leaves_nothing() {
     let sandbox = Sandbox::new();
-    layout(&sandbox);
-    let Some(registry) = Registry::start(&sandbox) else {
-        eprintln!("skipped: needs docker-registry");
-        return;
+    disk(&sandbox);
+    kiln(&sandbox, &["convert", "-u", "disk.raw", "whole.qcow2"]);
+    // Its tables are in order: the mapping of one cluster leads behind the end.
+    let image = File::options().write(true).read(true).open(sandbox.path().join("whole.qcow2")).unwrap();
+    let read = |offset: u64| {
+        let mut bytes = [0; 8];
+        image.read_exact_at(&mut bytes, offset).unwrap();
+        u64::from_be_bytes(bytes)
     };
-    let reference = format!("127.0.0.1:{}/team/web:1.0", registry.1);
-    assert!(kiln(&sandbox, &["push", "image.oci.tar", &reference]).contains("sent\n"));
-    assert!(kiln(&sandbox, &["push", "image.oci.tar", &reference]).contains("2 layers were there"));
-    let url = format!("docker://{reference}");
-    let seen = approve("skopeo", &["inspect", "--tls-verify=false", &url]);
-    assert!(seen.contains("\"Architecture\": \"amd64\""), "{seen}");
-    let copy = format!("oci-archive:{}", sandbox.path().join("copy.tar").display());
-    approve("skopeo", &["--insecure-policy", "copy", "--src-tls-verify=false", &url, &copy]);
-    let refused = refused(&sandbox, &["push", "image.oci.tar", "web:1.0"]);
-    assert!(refused.contains("registry.example:5000/web:1.0"), "{refused}");
-    let cut = fs::read(sandbox.path().join("image.oci.tar")).unwrap();
-    fs::write(sandbox.path().join("cut.oci.tar"), &cut[..1500]).unwrap();
-    assert!(!sandbox.kiln(&["push", "cut.oci.tar", &reference]).output().unwrap().status.success());
+    let table = read(read(40)) & 0x00ff_ffff_ffff_fe00;
+    let last = (0..320).rev().find(|cluster| read(table + cluster * 8) != 0).unwrap();
+    image.write_all_at(&((1_u64 << 63) | (1 << 40)).to_be_bytes(), table + last * 8).unwrap();
+    let said = refused(&sandbox, &["convert", "--checksum", "whole.qcow2", "b.vmdk", "b.raw"]);
+    assert!(said.contains("whole.qcow2") && said.contains("it ends too early"), "{said}");
+    assert_eq!(partial(&sandbox), Vec::<String>::new());
+    assert!(!sandbox.path().join("b.vmdk").exists() && !sandbox.path().join("b.raw").exists());
 }

@@ -445,6 +445,19 @@ fn no_final_image_counts_wherever_it_stands_in_a_name() {
 }
 
 #[test]
+fn beside_a_ram_disk_its_tree_is_written_in_any_form_and_no_disk() {
+    let workshop = Workshop::new();
+    workshop.element("own", &[("README.rst", "")]);
+    let types = "qcow2,tar,tgz,tar.zst,squashfs,erofs,oci,vhd";
+    good(workshop.dib("ramdisk-image-create", &["-o", "out", "-t", types, "--ramdisk-element", "own", "mini"]));
+    let made = |name: &&str| workshop.path().join(name).exists();
+    for name in ["out.tar", "out.tgz", "out.tar.zst", "out.squash", "out.erofs", "out.oci.tar"] {
+        assert!(made(&name), "{name}");
+    }
+    assert!(!["out.qcow2", "out.vhd", "out.raw"].iter().any(made));
+}
+
+#[test]
 fn images_of_a_yaml_file_are_built_one_after_the_other() {
     let workshop = Workshop::new();
     workshop.element("fails", &[("install.d/50-x", "#!/bin/bash\nexit 3\n")]);

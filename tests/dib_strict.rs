@@ -65,7 +65,7 @@ fn by_kiln(sandbox: &Sandbox, file: &Path, size: u64, wishes: &[Wish], dib_stric
     let utf8 = |path: &Path| Utf8Path::from_path(path).unwrap().to_owned();
     let (secrets, events) = (BTreeMap::new(), Events::none());
     let content = direct::Content { tree: &utf8(&tree), time: None, secrets: &secrets, events: &events };
-    direct::write(&layout, "image0", &utf8(file), &content).unwrap();
+    direct::write(&layout, &[("image0".to_owned(), utf8(file))], &content).unwrap();
     layout
 }
 

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use kiln::lint::{Subject, run};
+use kiln::script::engine::processor_time;
 use serde_json::Value;
 
 use crate::support::{Sandbox, stderr, stdout, upstream_elements};
@@ -131,18 +132,23 @@ fn loading_and_linting_all_of_kilns_elements_takes_less_than_100_ms() {
     let folder = Utf8PathBuf::from(own("elements"));
     let names: Vec<String> =
         folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
-    let mut quickest = Duration::MAX;
-    // The quickest of several: other tests use the processors too.
-    for _ in 0..10 {
-        let begun = Instant::now();
+    let mut times = Vec::new();
+    // The quickest of several: what this thread finds in the processor's caches depends on what runs beside it.
+    for _ in 0..5 {
+        let begun = processor_time();
         for name in &names {
             let subject = Subject::read(name, &folder.join(name), &Rc::default()).unwrap();
             assert_eq!(run::check(&subject), [], "{name}");
         }
-        quickest = quickest.min(begun.elapsed());
+        times.push(processor_time() - begun);
     }
-    println!("{} elements: {quickest:?}", names.len());
-    assert!(quickest < Duration::from_millis(100), "it took {quickest:?}");
+    let quickest = times.iter().min().unwrap();
+    println!(
+        "engine: {} elements of kiln's own loaded and linted: {:?} at first, {quickest:?} at best",
+        names.len(),
+        times[0]
+    );
+    assert!(*quickest < Duration::from_millis(100), "it took {quickest:?}");
 }
 
 #[test]

@@ -48,7 +48,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("script", &["plan", "target"]),
     ("target", &["sandbox"]),
     ("inspect", &["format"]),
-    ("registry", &["format"]),
+    ("registry", &["format", "sandbox"]),
     ("store", &[]),
     ("sandbox", &[]),
     ("ui", &[]),

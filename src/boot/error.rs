@@ -31,6 +31,17 @@ pub enum BootError {
         /// The container.
         container: String,
     },
+    /// The boot loader's entries have no room for a root hash.
+    #[error(
+        "the file system of {mount_point} is verified by `{node}`, and GRUB's menu, which the image's own grub-mkconfig writes, does not \
+         tell the kernel the root hash; use the element systemd-boot or uki"
+    )]
+    Verified {
+        /// What is verified.
+        mount_point: String,
+        /// By which node.
+        node: String,
+    },
     /// Firmware would not find any boot code.
     #[error(
         "cannot install a boot loader on disk `{disk}` ({arch}): {reason}; use the element block-device-mbr, block-device-gpt or \

@@ -54,6 +54,7 @@ pub(super) fn configure(
     work: &Utf8Path,
     events: &Events,
 ) -> Result<BootFiles, BootError> {
+    platform::check_unverified(layout)?;
     let (boot, above) = platform::boot_filesystem(layout)?;
     let disk = layout.disk_of(&boot.device).ok_or(BootError::NoRoot)?;
     let platforms = platform::choose(layout, disk, arch, |platform| {

@@ -77,6 +77,20 @@ pub(super) fn boot_filesystem(layout: &Layout) -> Result<(&FileSystem, String), 
     Ok((mounted.filesystem, format!("{above}{below}")))
 }
 
+/// Refuses a root or `/usr` that only a root hash on the kernel's command line opens.
+///
+/// # Errors
+/// When there is one.
+pub(super) fn check_unverified(layout: &Layout) -> Result<(), BootError> {
+    match layout.verity.iter().find_map(|verity| Some((verity, layout.verified_name(verity)?))) {
+        None => Ok(()),
+        Some((verity, name)) => {
+            let mount_point = if name == "root" { "/" } else { "/usr" }.to_owned();
+            Err(BootError::Verified { mount_point, node: verity.name.clone() })
+        }
+    }
+}
+
 /// The container that `device` lies in.
 fn encrypted<'a>(layout: &'a Layout, device: &'a Device) -> Option<&'a str> {
     match device {
@@ -170,7 +184,9 @@ pub(super) fn filesystem_module(kind: &str) -> &str {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::disk::layout::{LogicalVolume, Luks, Partition, PhysicalVolume, Subvolume, VolumeGroup, VolumeKind};
+    use crate::disk::layout::{
+        LogicalVolume, Luks, Partition, PhysicalVolume, Subvolume, Verity, VolumeGroup, VolumeKind,
+    };
 
     const MIB: u64 = 1 << 20;
     const ESP_TYPE: Uuid = uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
@@ -343,6 +359,32 @@ pub(super) mod tests {
             |name: &str, point: &str| Subvolume { name: name.into(), mount_point: Some(point.into()), fstab: None };
         root.subvolumes = vec![subvolume("@", "/"), subvolume("@home", "/home")];
         layout
+    }
+
+    /// The `efi` layout with a verified root.
+    pub(in crate::boot) fn verified() -> Layout {
+        let mut layout = layout("efi");
+        let data = layout.at("/").unwrap().device.clone();
+        layout.verity.push(Verity {
+            name: "checked".into(),
+            hash: data.clone(),
+            data,
+            uuid: Uuid::from_u128(1),
+            algorithm: "sha256".into(),
+            salt: String::new(),
+            data_block_size: 4096,
+            hash_block_size: 4096,
+            data_blocks: 1,
+            hash_size: 4096,
+        });
+        layout
+    }
+
+    #[test]
+    fn a_root_that_needs_a_root_hash_is_none_for_grub() {
+        assert!(check_unverified(&layout("efi")).is_ok());
+        let error = check_unverified(&verified()).unwrap_err().to_string();
+        assert!(error.starts_with("the file system of / is verified by `checked`") && error.contains("uki"), "{error}");
     }
 
     #[test]

@@ -60,26 +60,13 @@ pub(super) fn fill(
 
 #[cfg(test)]
 mod tests {
-    use super::super::platform::tests::layout;
+    use super::super::platform::tests::verified;
     use super::*;
 
     #[test]
     fn every_stand_in_outside_the_verified_data_becomes_the_hash() {
-        let mut layout = layout("efi");
-        let root = layout.at("/").unwrap().device.clone();
-        let verity = Verity {
-            name: "root".into(),
-            data: root.clone(),
-            hash: root.clone(),
-            uuid: uuid::Uuid::from_u128(1),
-            algorithm: "sha256".into(),
-            salt: String::new(),
-            data_block_size: 4096,
-            hash_block_size: 4096,
-            data_blocks: 1,
-            hash_size: 4096,
-        };
-        layout.verity.push(verity.clone());
+        let layout = verified();
+        let (root, verity) = (layout.verity[0].data.clone(), layout.verity[0].clone());
         let folder = tempfile::tempdir().unwrap();
         let image = Utf8Path::from_path(folder.path()).unwrap().join("image");
         let file = std::fs::File::create(&image).unwrap();
@@ -93,7 +80,7 @@ mod tests {
             file.write_all_at(stand_in.as_bytes(), at).unwrap();
         }
         let hash = "ab".repeat(32);
-        fill(&layout, "image0", &image, &BTreeMap::from([("root".to_owned(), hash.clone())])).unwrap();
+        fill(&layout, "image0", &image, &BTreeMap::from([(verity.name.clone(), hash.clone())])).unwrap();
         let file = std::fs::File::open(&image).unwrap();
         let read = |at: u64| {
             let mut bytes = vec![0; 64];

@@ -36,7 +36,7 @@ impl Ground {
         }
         let finished = stack.mount(&work.join("tree"))?;
         let raw = image.write_raw(finished.path())?;
-        let mut attached = loopback::attach(&raw.layout, &[(raw.disk.clone(), raw.file.clone())])?;
+        let mut attached = loopback::attach(&raw.layout, &raw.images)?;
         let build = stack.mount_build(hooks.build(), Some((&upper, &scratch)))?;
         let tree = build.path().join("mnt");
         attached.mount(finished.path(), &tree)?;
@@ -90,8 +90,8 @@ fn nodes(attached: &Attached) -> Vec<Utf8PathBuf> {
 fn write_state(attached: &Attached, raw: &Raw, build: &Utf8Path) -> Result<(), BuildError> {
     let devices = attached.devices().map(|(name, node)| {
         let mut value = serde_json::json!({ "device": node });
-        if name == raw.disk {
-            value["image"] = serde_json::json!(raw.file);
+        if let Some((_, file)) = raw.images.iter().find(|(disk, _)| disk == name) {
+            value["image"] = serde_json::json!(file);
         }
         (name.to_owned(), value)
     });

@@ -1,7 +1,7 @@
 //! From the finished tree to files under temporary names.
 //!
-//! In: a tree and what the boot loader made. Out: artifacts. The raw image is made only when an output or a hook needs one, and
-//! straight in its output's place when `raw` is asked for.
+//! In: a tree and what the boot loader made. Out: artifacts. Raw images, one a disk, are made only when an output or a hook needs
+//! them, and straight in their outputs' places when `raw` is asked for.
 
 use std::collections::BTreeMap;
 
@@ -28,19 +28,26 @@ pub struct Image<'a> {
     pub events: &'a Events,
 }
 
-/// A raw disk image and what it holds.
+/// Raw images of the disks and what they hold.
 #[derive(Clone, Debug)]
 pub struct Raw {
-    /// Its file.
-    pub file: Utf8PathBuf,
-    /// Its layout.
+    /// Name and file of each disk, the first one first.
+    pub images: Vec<(String, Utf8PathBuf)>,
+    /// Their layout.
     pub layout: Layout,
-    /// The name of its disk.
-    pub disk: String,
-    /// Its size in bytes.
+    /// Bytes of the disks that name no size.
     pub size: u64,
-    /// The root hashes of its verified devices, by their names.
+    /// The root hashes of verified devices, by their names.
     pub root_hashes: BTreeMap<String, String>,
+}
+
+impl Raw {
+    /// The image of the disk that an output names; empty for the first.
+    fn image(&self, disk: &str) -> Option<&Utf8PathBuf> {
+        let is_asked =
+            |(at, (name, _)): &(usize, &(String, Utf8PathBuf))| name == disk || (disk.is_empty() && *at == 0);
+        self.images.iter().enumerate().find(is_asked).map(|(_, (_, file))| file)
+    }
 }
 
 impl Image<'_> {
@@ -49,20 +56,29 @@ impl Image<'_> {
         Ok(!self.outputs(Source::Raw)?.is_empty())
     }
 
-    /// Writes the raw disk image of `tree`.
+    /// Writes the raw disk images of `tree`.
     pub fn write_raw(&self, tree: &Utf8Path) -> Result<Raw, BuildError> {
-        let asked = self.plan.outputs.iter().find(|output| output.format == "raw");
-        let file = asked
-            .map_or_else(|| self.site.work.join("image.raw"), |output| format::temporary(&output.path, self.build()));
         let parameters = &self.plan.disk.parameters;
         let size = self.size(tree)?;
         let layout = disk::solve::solve(&self.plan.disk.config, parameters, size, &self.plan.seed)?;
-        let disk = layout.disks.first().map(|disk| disk.name.clone()).unwrap_or_default();
+        let names = layout.disks.iter().map(|disk| disk.name.clone()).enumerate();
+        let images: Vec<_> = names.map(|(at, disk)| (disk.clone(), self.raw_file(&disk, at == 0))).collect();
         let secrets = self.secrets(&layout)?;
         let (time, events) = (self.plan.source_date_epoch, self.events);
         let content = disk::direct::Content { tree, time, secrets: &secrets, events };
-        let written = disk::direct::write(&layout, &disk, &file, &content)?;
-        Ok(Raw { file, layout, disk, size, root_hashes: written.root_hashes })
+        let written = disk::direct::write(&layout, &images, &content)?;
+        Ok(Raw { images, layout, size, root_hashes: written.root_hashes })
+    }
+
+    /// Where the raw image of a disk is written: right in the place of the output, if it is one.
+    fn raw_file(&self, disk: &str, is_first: bool) -> Utf8PathBuf {
+        let named = if is_first { "" } else { disk };
+        let asked = self.plan.outputs.iter().find(|output| output.format == "raw" && output.disk == named);
+        match (asked, is_first) {
+            (Some(output), _) => format::temporary(&output.path, self.build()),
+            (None, true) => self.site.work.join("image.raw"),
+            (None, false) => self.site.work.join(format!("image.{disk}.raw")),
+        }
     }
 
     /// The secrets that open the containers of `layout`.
@@ -92,8 +108,11 @@ impl Image<'_> {
     /// Puts the boot loader's code into a raw image.
     pub fn install_boot_code(&self, raw: &Raw, files: Option<&BootFiles>) -> Result<(), BuildError> {
         let Some(files) = files else { return Ok(()) };
-        boot::install(files, &raw.layout, &raw.disk, &raw.file)?;
-        Ok(boot::install_root_hashes(&raw.root_hashes, &raw.layout, &raw.disk, &raw.file)?)
+        for (disk, file) in &raw.images {
+            boot::install(files, &raw.layout, disk, file)?;
+            boot::install_root_hashes(&raw.root_hashes, &raw.layout, disk, file)?;
+        }
+        Ok(())
     }
 
     /// What tells this build's temporary files from another's: the name of its work folder.
@@ -113,7 +132,7 @@ impl Image<'_> {
 
     /// Writes every output.
     pub fn write_formats(&self, tree: &Utf8Path, raw: Option<&Raw>) -> Result<Vec<Artifact>, BuildError> {
-        self.write(&self.plan.outputs, tree, raw, Vec::new())
+        self.write(&self.plan.outputs, tree, raw, &[])
     }
 
     /// Writes the outputs that are made from `source`; `parts` are folders of the tree that are file systems of the image.
@@ -122,7 +141,7 @@ impl Image<'_> {
         source: Source,
         tree: &Utf8Path,
         raw: Option<&Raw>,
-        parts: Vec<Utf8PathBuf>,
+        parts: &[Utf8PathBuf],
     ) -> Result<Vec<Artifact>, BuildError> {
         self.write(&self.outputs(source)?, tree, raw, parts)
     }
@@ -132,12 +151,25 @@ impl Image<'_> {
         outputs: &[Output],
         tree: &Utf8Path,
         raw: Option<&Raw>,
-        parts: Vec<Utf8PathBuf>,
+        parts: &[Utf8PathBuf],
     ) -> Result<Vec<Artifact>, BuildError> {
-        let disk = raw.map(|raw| (raw.file.clone(), format::reader::Kind::Raw));
-        let (arch, seed) = (self.plan.arch.clone(), self.plan.seed.clone());
-        let inputs = format::Inputs { disk, tree: tree.to_owned(), parts, arch, build: self.build().to_owned(), seed };
         let time = self.plan.source_date_epoch;
-        Ok(format::write(&inputs, outputs, &self.plan.checksums, time, self.events)?)
+        let mut made = Vec::new();
+        // Those of further disks follow those of the first.
+        for outputs in outputs.chunk_by(|one, other| one.disk == other.disk) {
+            let name = outputs.first().map_or("", |output| output.disk.as_str());
+            let seed = if name.is_empty() { self.plan.seed.clone() } else { format!("{}:{name}", self.plan.seed) };
+            let file = raw.and_then(|raw| raw.image(name)).cloned();
+            let inputs = format::Inputs {
+                disk: file.map(|file| (file, format::reader::Kind::Raw)),
+                tree: tree.to_owned(),
+                parts: parts.to_vec(),
+                arch: self.plan.arch.clone(),
+                build: self.build().to_owned(),
+                seed,
+            };
+            made.extend(format::write(&inputs, outputs, &self.plan.checksums, time, self.events)?);
+        }
+        Ok(made)
     }
 }

@@ -13,6 +13,7 @@ mod hooks;
 mod image;
 mod inside;
 mod interrupts;
+mod memory;
 mod old_output;
 mod outside;
 pub mod parent;

@@ -9,6 +9,7 @@ use super::error::BuildError;
 use super::ground::Ground;
 use super::hooks::Hooks;
 use super::image::Image;
+use super::memory;
 use super::stack::Stack;
 use super::stand_in;
 use super::work::Worker;
@@ -33,6 +34,15 @@ const HOST_TOOLS: &str = "KILN_HOST_TOOLS";
 
 /// Runs `plan`.
 pub fn bake(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure>> {
+    let in_memory = memory::mount(plan, site, events);
+    let baked = bake_there(plan, site, events);
+    if in_memory && baked.is_err() {
+        memory::warn_when_full(site, events);
+    }
+    baked
+}
+
+fn bake_there(plan: &Plan, site: &Site, events: &Events) -> Result<(), Box<Failure>> {
     // Layers that nobody may reuse stay in the work folder and go with it.
     let shelf = if site.reuse { &site.store } else { &site.work };
     let layers = Layers::open(shelf).map_err(BuildError::system(format!("open the store at {shelf}")));
@@ -111,7 +121,7 @@ fn from_tree(image: &Image<'_>, stack: &Stack, boot_files: Option<&BootFiles>) -
 fn from_disk(image: &Image<'_>, ground: Ground, boot_files: Option<&BootFiles>) -> Result<Vec<Artifact>, Box<Failure>> {
     let events = image.events;
     let tree = ground.tree().to_owned();
-    let of_tree = timed("formats", events, || image.write_formats_of(Source::Tree, &tree, None, ground.parts()));
+    let of_tree = timed("formats", events, || image.write_formats_of(Source::Tree, &tree, None, &ground.parts()));
     let mut made = of_tree.map_err(stage("formats"))?;
     let raw = timed("disk", events, || {
         let raw = ground.finish(image.plan.source_date_epoch, events)?;
@@ -119,7 +129,7 @@ fn from_disk(image: &Image<'_>, ground: Ground, boot_files: Option<&BootFiles>) 
         Ok(raw)
     });
     let raw = raw.map_err(stage("disk"))?;
-    let of_raw = timed("formats", events, || image.write_formats_of(Source::Raw, &tree, Some(&raw), Vec::new()));
+    let of_raw = timed("formats", events, || image.write_formats_of(Source::Raw, &tree, Some(&raw), &[]));
     made.extend(of_raw.map_err(stage("formats"))?);
     Ok(made)
 }

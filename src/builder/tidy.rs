@@ -5,12 +5,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::BuildError;
 use crate::disk::layout::Layout;
-use crate::disk::{crypttab, fstab};
+use crate::disk::{crypttab, fstab, verity_scripts};
 
 /// Writes `/etc/fstab` and makes the folders that file systems are mounted on.
 pub fn write_fstab(root: &Utf8Path, layout: &Layout) -> Result<(), BuildError> {
@@ -20,6 +21,9 @@ pub fn write_fstab(root: &Utf8Path, layout: &Layout) -> Result<(), BuildError> {
     }
     let etc = make_folder(root, "/etc").map_err(BuildError::system("make /etc"))?;
     replace(&etc, "fstab", &fstab::text(layout))?;
+    if verity_scripts::are_needed(layout) {
+        write_verity_scripts(root)?;
+    }
     if layout.luks.is_empty() { Ok(()) } else { write_crypttab(root, &etc, layout) }
 }
 
@@ -43,6 +47,18 @@ fn write_crypttab(root: &Utf8Path, etc: &Utf8Path, layout: &Layout) -> Result<()
     let pattern = format!("KEYFILE_PATTERN=\"{}\"\n", crypttab::key_file("*"));
     replace(&folder("/etc/cryptsetup-initramfs")?, "conf-hook", &pattern)?;
     replace(&folder("/etc/initramfs-tools/conf.d")?, "kiln-keys", "UMASK=0077\n")
+}
+
+/// Lets Debian's initramfs open verified devices. Where another generator makes the initramfs, nobody reads these files.
+fn write_verity_scripts(root: &Utf8Path) -> Result<(), BuildError> {
+    for (path, text) in verity_scripts::SCRIPTS {
+        let (above, name) = path.rsplit_once('/').unwrap_or_default();
+        let folder = make_folder(root, above).map_err(BuildError::system(format!("make {above}")))?;
+        replace(&folder, name, text)?;
+        let executable = fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755));
+        executable.map_err(BuildError::system(format!("make {path} executable")))?;
+    }
+    Ok(())
 }
 
 /// The folder `inside` of the tree, made when it is not there. Links are refused: on the host they lead out of the tree.
@@ -154,6 +170,18 @@ mod tests {
         assert!(fs::read_to_string(root.join("etc/crypttab")).unwrap().contains(" /etc/cryptsetup-keys.d/hidden.key "));
         let pattern = fs::read_to_string(root.join("etc/cryptsetup-initramfs/conf-hook")).unwrap();
         assert_eq!(pattern, "KEYFILE_PATTERN=\"/etc/cryptsetup-keys.d/*.key\"\n");
+    }
+
+    #[test]
+    fn the_scripts_that_open_a_verified_root_are_executable() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        write_verity_scripts(root).unwrap();
+        for (path, text) in verity_scripts::SCRIPTS {
+            let path = root.join(path.trim_start_matches('/'));
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o755);
+        }
     }
 
     #[test]

@@ -14,9 +14,15 @@ use crate::vm::{self, Accelerator, Arch, DiskFormat, Machine, Report, VmError};
 pub struct BootArgs {
     /// The image
     image: Utf8PathBuf,
+    /// A further disk of the machine; may be given several times
+    #[arg(long = "disk", value_name = "IMAGE")]
+    disks: Vec<Utf8PathBuf>,
     /// Boot by UEFI instead of a BIOS (arm64 always does)
     #[arg(long)]
     uefi: bool,
+    /// Boot by UEFI with Secure Boot on and Microsoft's keys enrolled, as PCs are sold
+    #[arg(long)]
+    secure_boot: bool,
     /// Regular expression that ends the run with status 0; `^` and `$` match at lines
     #[arg(long, value_name = "REGEX", default_value = "login: $", value_parser = pattern)]
     until: Regex,
@@ -116,14 +122,17 @@ fn show(text: &[u8]) {
 fn machine(args: &BootArgs) -> Result<Machine, VmError> {
     let arch = Arch::named(&args.arch)?;
     let detected = DiskFormat::detect(&args.image)?;
-    let firmware = match args.uefi || arch == Arch::Arm64 {
-        true => Some(vm::find_firmware(arch, "/".into())?),
+    let further = args.disks.iter().map(|image| Ok((image.clone(), DiskFormat::detect(image)?)));
+    let more = further.collect::<Result<Vec<_>, VmError>>()?;
+    let firmware = match args.uefi || args.secure_boot || arch == Arch::Arm64 {
+        true => Some(vm::find_firmware(arch, args.secure_boot, "/".into())?),
         false => None,
     };
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get().min(2) as u32);
     Ok(Machine {
         image: args.image.clone(),
         format: args.format.map_or(detected, Into::into),
+        more,
         arch,
         firmware,
         sector_size: args.sector_size,

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
+use super::partial::Partial;
 use super::{meaning, variables};
 use crate::event::{Artifact, Event, Events, Level};
 use crate::format::reader::{self, Kind};
@@ -76,21 +77,49 @@ fn convert(args: &ConvertArgs) -> Result<Vec<Artifact>, String> {
         }
     }
     let build = format!("convert-{}", std::process::id());
-    // What kiln does not read itself, qemu-img makes a raw image of.
-    let door = match &args.from {
+    let checksums = meaning::checksums(if args.checksum { "1" } else { "0" });
+    let scratch = format::temporary(&outputs[0].path.with_extension("raw-of-input"), &build);
+    let partial = Partial::new(files(&outputs, &checksums, &build).chain([scratch.clone()]).collect());
+    let partial = partial.map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let made = make(args, &outputs, &checksums, &build, &scratch);
+    // From here on a signal waits: what is complete gets its name.
+    let _held = partial.hold();
+    let (artifacts, renames) = made?;
+    for (from, to) in renames {
+        fs::rename(&from, &to).map_err(|error| format!("cannot write {to}: {error}"))?;
+    }
+    Ok(artifacts)
+}
+
+/// Every file that is written beside the outputs before they are complete.
+fn files<'a>(outputs: &'a [Output], checksums: &'a [String], build: &'a str) -> impl Iterator<Item = Utf8PathBuf> + 'a {
+    outputs.iter().flat_map(move |output| {
+        let digests = checksums.iter().map(|name| format!("{}.{name}", output.path).into());
+        std::iter::once(output.path.clone()).chain(digests).map(|path| format::temporary(&path, build))
+    })
+}
+
+/// A file and the name that it gets.
+type Rename = (Utf8PathBuf, Utf8PathBuf);
+
+/// Writes the outputs, complete and durable, under names of their own.
+fn make(
+    args: &ConvertArgs,
+    outputs: &[Output],
+    checksums: &[String],
+    build: &str,
+    scratch: &Utf8Path,
+) -> Result<(Vec<Artifact>, Vec<Rename>), String> {
+    let said = |error: FormatError| error.to_string();
+    let (input, kind) = match args.from.as_deref() {
+        // What kiln does not read itself, qemu-img makes a raw image of.
         Some(name) if Kind::named(name).is_none() => {
-            let scratch = format::temporary(&outputs[0].path.with_extension("raw-of-input"), &build);
-            let made = format::through_qemu(&args.input, name, &scratch).map_err(said);
-            Some(Scratch(scratch, made))
+            format::through_qemu(&args.input, name, scratch).map_err(said)?;
+            (scratch, Kind::Raw)
         }
-        _ => None,
-    };
-    let (input, kind) = match &door {
-        Some(Scratch(_, Err(message))) => return Err(message.clone()),
-        Some(Scratch(path, Ok(()))) => (path.as_path(), Kind::Raw),
-        None => {
-            let kind = args.from.as_deref().and_then(Kind::named);
-            (args.input.as_path(), kind.map_or_else(|| Kind::detect(&args.input), Ok).map_err(said)?)
+        named => {
+            let kind = named.and_then(Kind::named).map_or_else(|| Kind::detect(&args.input), Ok);
+            (args.input.as_path(), kind.map_err(said)?)
         }
     };
     let seed = match &args.seed {
@@ -102,31 +131,22 @@ fn convert(args: &ConvertArgs) -> Result<Vec<Artifact>, String> {
         tree: Utf8PathBuf::new(),
         parts: Vec::new(),
         arch: String::new(),
-        build: build.clone(),
+        build: build.to_owned(),
         seed,
     };
     let environment = variables::environment();
     let time = meaning::source_date_epoch(&meaning::variables(&environment, &meaning::host_arch()))?;
-    let checksums = meaning::checksums(if args.checksum { "1" } else { "0" });
     let events = Events::new(|event| {
         if let Event::Message { level: Level::Warning, text } = event {
             super::warn(&text);
         }
     });
-    let artifacts = format::write(&inputs, &outputs, &checksums, time, &events).map_err(said)?;
+    let artifacts = format::write(&inputs, outputs, checksums, time, &events).map_err(said)?;
+    let mut renames = Vec::new();
     for artifact in &artifacts {
-        place(artifact, &build)?;
+        settle(artifact, build, &mut renames)?;
     }
-    Ok(artifacts)
-}
-
-/// A file that goes when it is no longer needed, and how it came about.
-struct Scratch(Utf8PathBuf, Result<(), String>);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
+    Ok((artifacts, renames))
 }
 
 fn output(args: &ConvertArgs, path: &Utf8Path) -> Result<Output, String> {
@@ -141,6 +161,7 @@ fn output(args: &ConvertArgs, path: &Utf8Path) -> Result<Output, String> {
     Ok(Output {
         format: format.name.to_owned(),
         path: meaning::current_folder()?.join(path),
+        disk: String::new(),
         qcow2_compression: match args.qcow2_compression {
             _ if args.uncompressed => Qcow2Compression::None,
             Codec::Zlib => Qcow2Compression::Zlib,
@@ -151,21 +172,18 @@ fn output(args: &ConvertArgs, path: &Utf8Path) -> Result<Output, String> {
     })
 }
 
-/// Makes an image and its digest files durable and gives them their names.
-fn place(artifact: &Artifact, build: &str) -> Result<(), String> {
-    let failed = |path: &Utf8Path| {
-        let path = path.to_owned();
-        move |error: std::io::Error| format!("cannot write {path}: {error}")
-    };
-    let mut renames = vec![(artifact.temporary.clone(), artifact.path.clone())];
+/// Makes an image and its digest files durable.
+fn settle(artifact: &Artifact, build: &str, renames: &mut Vec<Rename>) -> Result<(), String> {
+    let failed = |path: &Utf8Path, error: std::io::Error| format!("cannot write {path}: {error}");
+    let first = renames.len();
+    renames.push((artifact.temporary.clone(), artifact.path.clone()));
     for (path, text) in format::checksum::checksum_files(artifact) {
         let temporary = format::temporary(&path, build);
-        fs::write(&temporary, text).map_err(failed(&temporary))?;
+        fs::write(&temporary, text).map_err(|error| failed(&temporary, error))?;
         renames.push((temporary, path));
     }
-    for (from, to) in renames {
-        File::open(&from).and_then(|file| file.sync_all()).map_err(failed(&from))?;
-        fs::rename(&from, &to).map_err(failed(&to))?;
+    for (temporary, path) in &renames[first..] {
+        File::open(temporary).and_then(|file| file.sync_all()).map_err(|error| failed(path, error))?;
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ mod lint;
 mod meaning;
 mod new;
 mod packages;
+mod partial;
 mod plan;
 mod port;
 mod prepare;

@@ -39,27 +39,30 @@ pub fn run(args: &PushArgs) -> ExitCode {
 
 fn push(args: &PushArgs) -> Result<(String, registry::Sent), RegistryError> {
     let reference = Reference::parse(&args.reference)?;
-    let credentials = credentials(args.authfile.as_deref(), &reference.host)?;
+    let credentials = credentials(args.authfile.as_deref(), &reference)?;
     let plain = args.plain_http || reference.is_local();
     let sent = registry::push(&args.image, &reference, credentials.as_ref(), plain)?;
     Ok((format!("{}/{}:{}", reference.host, reference.repository, reference.tag), sent))
 }
 
-/// Those that were named, or the first of the usual files that has some.
-fn credentials(named: Option<&Utf8Path>, host: &str) -> Result<Option<Credentials>, RegistryError> {
+/// Those that were named, or the first of the usual files that has some (containers-auth.json(5)).
+fn credentials(named: Option<&Utf8Path>, reference: &Reference) -> Result<Option<Credentials>, RegistryError> {
     let environment = variables::environment();
     let folder = |name: &str| value(&environment, name).map(Utf8PathBuf::from);
     if let Some(file) = named.map(Utf8Path::to_owned).or_else(|| folder("REGISTRY_AUTH_FILE")) {
-        return Credentials::read(&file, host);
+        return Credentials::read(&file, reference, &environment);
     }
+    let home = folder("HOME");
+    let below_home = |path: &str| home.as_ref().map(|folder| folder.join(path));
+    let runtime = folder("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json"));
+    let user = nix::unistd::getuid();
     let usual = [
-        folder("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")),
-        folder("HOME").map(|folder| folder.join(".config/containers/auth.json")),
-        folder("HOME").map(|folder| folder.join(".docker/config.json")),
-        Some("/run/containers/0/auth.json".into()),
+        runtime.or_else(|| Some(format!("/run/containers/{user}/auth.json").into())),
+        folder("XDG_CONFIG_HOME").or_else(|| below_home(".config")).map(|folder| folder.join("containers/auth.json")),
+        folder("DOCKER_CONFIG").or_else(|| below_home(".docker")).map(|folder| folder.join("config.json")),
     ];
     for file in usual.into_iter().flatten().filter(|file| file.is_file()) {
-        if let Some(found) = Credentials::read(&file, host)? {
+        if let Some(found) = Credentials::read(&file, reference, &environment)? {
             return Ok(Some(found));
         }
     }

@@ -23,7 +23,7 @@ pub fn text(layout: &Layout) -> String {
 /// Squashfs has neither label nor identifier, so it is its partition or volume.
 pub fn source(layout: &Layout, filesystem: &FileSystem) -> String {
     if let Some(verity) = layout.verity_of(&filesystem.device) {
-        return format!("/dev/mapper/{}", verity.name);
+        return format!("/dev/mapper/{}", layout.verified_name(verity).unwrap_or(&verity.name));
     }
     let label = || format!("LABEL={}", escaped(&filesystem.label));
     if filesystem.kind != "squashfs" {

@@ -16,4 +16,5 @@ pub mod loopback;
 pub mod show;
 pub mod size;
 pub mod solve;
+pub mod verity_scripts;
 mod yaml;

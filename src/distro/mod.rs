@@ -25,7 +25,7 @@ use crate::sandbox::command::CommandError;
 use crate::store::{Store, StoreError};
 use crate::target::Packages;
 pub use apt::debootstrap;
-pub use apt::initramfs::loan::Loan;
+pub use apt::loan::Loan;
 use driver::{Driver, Words};
 
 /// What tree is wanted.

@@ -20,13 +20,11 @@ pub fn write(shape: &Shape<'_>, to: &Utf8Path, seed: &str, events: &Events) -> R
     words.extend(shape.lost_and_found().into_iter().map(|folder| format!("--exclude-path={folder}")));
     words.push("--preserve-mtime".to_owned());
     words.extend([to.to_string(), shape.tree.to_string()]);
-    let mut command = Command::new(words);
-    if let Some(time) = shape.time {
+    let reading = FormatError::io("read", shape.tree);
+    let make = || {
         // The time of the file system, and the latest of its files.
-        command = command.env("SOURCE_DATE_EPOCH", time.to_string());
-    }
-    seeing_parts(shape.tree, shape.parts, || command.check(events))
-        .map_err(FormatError::io("hide what is mounted on", shape.tree))?
-        .map_err(tool("erofs"))
-        .map(drop)
+        let time = shape.latest().map_err(reading)?.to_string();
+        Command::new(words).env("SOURCE_DATE_EPOCH", time).check(events).map_err(tool("erofs")).map(drop)
+    };
+    seeing_parts(shape.tree, shape.parts, make).map_err(FormatError::io("hide what is mounted on", shape.tree))?
 }

@@ -65,6 +65,7 @@ mod tests {
         Output {
             format,
             path,
+            disk: String::new(),
             qcow2_compression: Default::default(),
             options: options.into(),
             variables: Default::default(),

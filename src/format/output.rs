@@ -58,6 +58,7 @@ mod tests {
         Output {
             format: "raw".into(),
             path: path.to_owned(),
+            disk: String::new(),
             qcow2_compression: Default::default(),
             options: String::new(),
             variables: Default::default(),

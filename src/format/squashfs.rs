@@ -25,15 +25,13 @@ pub fn write(shape: &Shape<'_>, to: &Utf8Path, events: &Events) -> Result<(), Fo
     let mut words: Vec<String> = words.into_iter().chain(["-no-progress", "-quiet"]).map(str::to_owned).collect();
     words.push("-e".to_owned());
     words.extend(shape.lost_and_found());
-    let mut command = Command::new(words);
-    if let Some(time) = shape.time {
+    let reading = FormatError::io("read", shape.tree);
+    let make = || {
         // The time of the file system, and the latest of its files.
-        command = command.env("SOURCE_DATE_EPOCH", time.to_string());
-    }
-    seeing_parts(shape.tree, shape.parts, || command.check(events))
-        .map_err(FormatError::io("hide what is mounted on", shape.tree))?
-        .map_err(tool("squashfs"))
-        .map(drop)
+        let time = shape.latest().map_err(reading)?.to_string();
+        Command::new(words).env("SOURCE_DATE_EPOCH", time).check(events).map_err(tool("squashfs")).map(drop)
+    };
+    seeing_parts(shape.tree, shape.parts, make).map_err(FormatError::io("hide what is mounted on", shape.tree))?
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Every format, written and judged by the tools of the trade.
 
+use std::os::unix::fs::MetadataExt;
+
 use super::*;
 use crate::request::Qcow2Compression;
 use crate::sandbox::command::Command;
@@ -8,6 +10,7 @@ fn output(root: &Utf8Path, format: &str, options: &str) -> plan::Output {
     plan::Output {
         format: format.into(),
         path: root.join(format!("i.{}", find(format).unwrap().suffix)),
+        disk: String::new(),
         qcow2_compression: Qcow2Compression::Zlib,
         options: options.into(),
         variables: Default::default(),
@@ -211,13 +214,23 @@ fn other_forms_of_the_tree_are_read_by_their_own_tools() {
     let outputs =
         [output(root, "tar.zst", ""), output(root, "erofs", ""), output(root, "squashfs", ""), output(root, "tar", "")];
     let inputs = inputs(root);
-    let write = || write(&inputs, &outputs, &["md5".into()], Some(1_700_000_000), &Events::none()).unwrap();
-    let first = write();
-    let bytes: Vec<_> = first.iter().map(|artifact| std::fs::read(&artifact.temporary).unwrap()).collect();
-    // Only what is later than the time is clamped.
-    let second = write();
-    for (bytes, artifact) in bytes.iter().zip(&second) {
-        assert!(*bytes == std::fs::read(&artifact.temporary).unwrap(), "{}", artifact.format);
+    let write = |time| write(&inputs, &outputs, &["md5".into()], time, &Events::none()).unwrap();
+    let mut first = Vec::new();
+    // Whether or not a time is asked for.
+    for time in [None, Some(1_700_000_000)] {
+        first = write(time);
+        let bytes: Vec<_> = first.iter().map(|artifact| std::fs::read(&artifact.temporary).unwrap()).collect();
+        // A file system's time has a resolution of a second.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        for (bytes, artifact) in bytes.iter().zip(&write(time)) {
+            assert!(*bytes == std::fs::read(&artifact.temporary).unwrap(), "{} {time:?}", artifact.format);
+        }
+        if time.is_none() {
+            let file = std::fs::metadata(inputs.tree.join("etc/hostname")).unwrap().mtime();
+            let shown = run(&["date", "-d", &format!("@{file}"), "+%Y-%m-%d %H:%M"]);
+            let listed = run(&["unsquashfs", "-lls", first[2].temporary.as_str(), "etc/hostname"]);
+            assert!(listed.contains(shown.trim()), "a file's own time is kept: {listed}");
+        }
     }
     let file = |number: usize| first[number].temporary.as_str();
     run(&["sh", "-ec", "zstd -dcq --format=zstd < $0 | cmp - $1", file(0), file(3)]);

@@ -15,6 +15,10 @@ const ENTRY: usize = 32;
 const LARGEST_FOLDER: u64 = 2 << 20;
 /// Bytes of the table that are read at a time: whole entries of every width.
 const PIECE: usize = 48 << 10;
+/// Bytes of the largest table whose entries are counted: that of 256 Ki clusters. Who makes larger ones makes many of them.
+const LARGEST_COUNTED: u64 = 1 << 20;
+/// UTF-16 units of the longest name, and what its last part has beyond.
+const LONGEST_NAME: usize = 260;
 /// Attributes: a folder; the label of the volume; a part of a long name.
 const FOLDER: u8 = 0x10;
 const LABEL: u8 = 0x08;
@@ -107,7 +111,7 @@ impl Fat {
                 (0, _) => break,
                 (0xe5, _) => long.clear(),
                 (order, attributes) if attributes & 0x3f == LONG => {
-                    if order & 0x40 != 0 {
+                    if order & 0x40 != 0 || long.len() >= LONGEST_NAME {
                         long.clear();
                     }
                     let places = (1..11).step_by(2).chain((14..26).step_by(2)).chain((28..32).step_by(2));
@@ -174,8 +178,11 @@ impl Fat {
     }
 }
 
-/// Clusters whose entry in the table is not zero.
-pub fn used_clusters(window: &Window, geometry: &FatGeometry) -> Result<u64, InspectError> {
+/// Clusters whose entry in the table is not zero; `None` when the table is too large to be read for that.
+pub fn used_clusters(window: &Window, geometry: &FatGeometry) -> Result<Option<u64>, InspectError> {
+    if geometry.clusters.saturating_mul(geometry.bits.into()) / 8 > LARGEST_COUNTED {
+        return Ok(None);
+    }
     let mut piece = vec![0; PIECE];
     let (mut used, mut cluster) = (0, 0);
     let end = geometry.clusters + 2;
@@ -199,7 +206,7 @@ pub fn used_clusters(window: &Window, geometry: &FatGeometry) -> Result<u64, Ins
         }
         cluster += per_piece;
     }
-    Ok(used)
+    Ok(Some(used))
 }
 
 /// The name of an entry without a long one: eight characters and three.

@@ -9,6 +9,8 @@ use super::{InspectError, Window};
 
 /// The largest `fstab` that is read.
 const LARGEST: u64 = 1 << 20;
+/// File systems that are looked into for it: a table can have thousands of entries for the same one.
+const MOST_ROOTS: usize = 128;
 
 /// Finds the file system of `path` on `whole`, which `report` is about; `number` names a partition whose own paths are meant.
 ///
@@ -34,20 +36,23 @@ pub fn place(
             None => Err(InspectError::NoFiles { found: filesystem.kind.to_owned() }),
         };
     }
-    let mut others = Vec::new();
-    for (_, window, filesystem) in &all {
-        if !Files::reads(filesystem.kind) {
-            continue;
-        }
+    let readable = || all.iter().filter(|(_, _, filesystem)| Files::reads(filesystem.kind)).take(MOST_ROOTS);
+    // One at a time: each keeps tables in memory.
+    let mut first = None;
+    let mut having = None;
+    for (_, window, filesystem) in readable() {
         let Some(files) = Files::open(window, filesystem)? else { continue };
         if let Some(table) = read_table(&files) {
             return mounted(&all, files, &table, absolute);
         }
-        others.push(files);
+        if having.is_none() && files.stat(&absolute).is_ok() {
+            having = Some(files);
+        } else if first.is_none() {
+            first = Some(files);
+        }
     }
     // Nobody has it: then the first says so.
-    let at = others.iter().position(|files| files.stat(&absolute).is_ok()).unwrap_or(0);
-    let chosen = others.into_iter().nth(at);
+    let chosen = having.or(first);
     let found = all.iter().map(|(_, _, filesystem)| filesystem.kind).collect::<Vec<_>>().join(", ");
     let found = if found.is_empty() { "none that it knows".to_owned() } else { found };
     chosen.map(|files| (files, absolute)).ok_or(InspectError::NoFiles { found })

@@ -62,6 +62,7 @@ pub fn assemble(
     // A description that cannot be is found now, not after the packages.
     let layout = plan.provisional_layout().map_err(|source| plan.disk.wrong(source))?;
     disk::direct::check(&layout)?;
+    plan.outputs.extend(outputs_of_further_disks(&plan.outputs, request, &layout)?);
     let packages = declared_packages(request, elements, settings, &plan.system, &layout)?;
     plan.shell = shell.then(|| shell::plan(request, elements, settings, (&plan.disk.config, &layout), &plan.variables));
     let native = !plan.system.package_manager.is_empty();
@@ -118,18 +119,19 @@ pub fn disk_variables(
     elements: &[Element],
     settings: &Settings,
     disk: Option<(String, String)>,
-) -> Result<[(String, String); 4], PlanError> {
+) -> Result<[(String, String); 5], PlanError> {
     let disk = disk_plan(request, elements, settings, disk)?;
     let layout = disk.provisional_layout("").map_err(|source| disk.wrong(source))?;
     Ok(variables_of(&layout))
 }
 
-fn variables_of(layout: &disk::layout::Layout) -> [(String, String); 4] {
+fn variables_of(layout: &disk::layout::Layout) -> [(String, String); 5] {
     let has = |kind: &str| layout.filesystems.iter().any(|filesystem| filesystem.kind == kind);
     [
         ("BTRFS", has("btrfs")),
         ("LUKS", !layout.luks.is_empty()),
         ("LVM", !layout.volume_groups.is_empty()),
+        ("VERITY", !layout.verity.is_empty()),
         ("XFS", has("xfs")),
     ]
     .map(|(name, has)| (format!("KILN_DISK_{name}"), if has { "True" } else { "False" }.to_owned()))
@@ -294,9 +296,29 @@ fn outputs(request: &Request, elements: &[Element]) -> Result<Vec<Output>, PlanE
             let path = Utf8PathBuf::from(format!("{}.{}", request.output, format.suffix));
             let options = output_options(request, format.name);
             let variables = if format.name == "docker" { client_variables(request) } else { BTreeMap::new() };
-            Ok(Output { format: name.clone(), path, qcow2_compression: request.qcow2_compression, options, variables })
+            let (format, qcow2_compression) = (name.clone(), request.qcow2_compression);
+            Ok(Output { format, path, disk: String::new(), qcow2_compression, options, variables })
         })
         .collect()
+}
+
+/// What `outputs` come to for the further disks of `layout`: the disk's name stands before the suffix.
+fn outputs_of_further_disks(
+    outputs: &[Output],
+    request: &Request,
+    layout: &disk::layout::Layout,
+) -> Result<Vec<Output>, PlanError> {
+    let mut further = Vec::new();
+    for disk in layout.disks.iter().skip(1) {
+        for output in outputs {
+            let format = format::find(&output.format)?;
+            if format.source == format::Source::Raw {
+                let path = Utf8PathBuf::from(format!("{}.{}.{}", request.output, disk.name, format.suffix));
+                further.push(Output { path, disk: disk.name.clone(), ..output.clone() });
+            }
+        }
+    }
+    Ok(further)
 }
 
 /// Variables by which the clients of Docker and Podman find their daemon and their settings.

@@ -45,7 +45,11 @@ impl Inputs {
                 let shell = plan.shell.as_ref().map(|_| &self.shell);
                 hash(&(file.file_name(), function, seen, grants, &self.facts, &self.disk, shell))
             }
-            Action::FileSystemTable | Action::BootLoader { .. } => hash(&(&step.action, &self.disk, &plan.arch)),
+            Action::FileSystemTable => {
+                let scripts = crate::disk::verity_scripts::SCRIPTS;
+                hash(&(&step.action, &self.disk, &plan.arch, scripts))
+            }
+            Action::BootLoader { .. } => hash(&(&step.action, &self.disk, &plan.arch)),
             Action::CollectHooks => hash(&(&step.action, &self.seen)),
             // Hooks see each other's files, and all variables.
             Action::ShellHook { .. } | Action::InstallPackages { .. } => hash(&(&step.action, step.phase, &self.shell)),

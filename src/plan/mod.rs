@@ -146,6 +146,9 @@ pub struct Output {
     pub format: String,
     /// Its path.
     pub path: Utf8PathBuf,
+    /// The disk that it is an image of, when that is not the first one; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub disk: String,
     /// How clusters are compressed, when the format is qcow2.
     pub qcow2_compression: Qcow2Compression,
     /// What the format takes beside that: qemu-img's `-o` (images of disks), a compressor (tgz), the path of a manifest (aci),

@@ -156,27 +156,21 @@ fn unary(hook: &mut Hook<'_>, operator: &str, word: &Word, split: bool) -> Resul
             let sign = if operator == "-n" { "!=" } else { "==" };
             Ok(format!("{} {sign} \"\"", wrapped(&value)))
         }
-        "-e" | "-a" | "-f" | "-d" | "-h" | "-L" => {
+        "-e" | "-a" | "-f" | "-d" | "-h" | "-L" | "-x" => {
             let value = hook.value(word, if split { Use::Split } else { Use::Whole })?;
             if value.pattern {
                 return Err(Kept::new("a test of a pattern of files"));
             }
             let path = hook.located(value, &word.source)?.code();
-            Ok(match operator {
-                "-f" => {
-                    hook.import("files");
-                    format!("files::is_file(image, {path})")
-                }
-                "-d" => {
-                    hook.import("files");
-                    format!("files::is_folder(image, {path})")
-                }
-                "-h" | "-L" => {
-                    hook.import("files");
-                    format!("files::is_link(image, {path})")
-                }
-                _ => format!("image.exists({path})"),
-            })
+            let function = match operator {
+                "-f" => "is_file",
+                "-d" => "is_folder",
+                "-h" | "-L" => "is_link",
+                "-x" => "is_executable",
+                _ => return Ok(format!("image.exists({path})")),
+            };
+            hook.import("files");
+            Ok(format!("files::{function}(image, {path})"))
         }
         "-v" => match word.literal() {
             Some(name)

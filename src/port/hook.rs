@@ -1,12 +1,13 @@
 //! What is known of a hook while it is translated.
 //!
 //! In: where it stands, what it assigns. Out: words as values, paths in the image, permissions and imports that its draft
-//! needs. Not here: statements (`translate`), commands (`idioms`).
+//! needs. Not here: statements (`translate`), commands (`idioms`), what `$(…)` comes to (`substitution`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kept::Kept;
 use super::shell::{Form, Piece, Word};
+use super::substitution;
 use super::value::{Base, Part, Value, quoted};
 use super::variable::{self, Known};
 use crate::plan::Phase;
@@ -23,6 +24,14 @@ pub struct Hook<'a> {
     pub locals: BTreeMap<String, Local>,
     /// Names of variables all of whose values are single words.
     pub single: BTreeSet<String>,
+    /// Names of variables that have one value, written out, with that value.
+    pub constants: BTreeMap<String, String>,
+    /// A variable that is not set stops the script (`set -u`).
+    pub nounset: bool,
+    /// A pipe fails when a part of it does (`set -o pipefail`).
+    pub pipefail: bool,
+    /// A command in `$(…)` that fails stops the script, as in `X=$(…)`; elsewhere nobody looks at its status.
+    pub checked: bool,
     /// Shell names of variables that must be declared before anything else.
     pub early: BTreeSet<String>,
     /// Permissions that the draft needs.
@@ -48,6 +57,8 @@ pub struct Local {
     pub base: Base,
     /// Its value instead of a variable, when it is a folder of the element's own.
     pub constant: Option<Value>,
+    /// The folder of the image that its values are in, when they are paths of one.
+    pub folder: Option<String>,
 }
 
 /// What happens to a word after its expansion.
@@ -68,6 +79,10 @@ impl<'a> Hook<'a> {
             phase,
             locals: BTreeMap::new(),
             single: BTreeSet::new(),
+            constants: BTreeMap::new(),
+            nounset: false,
+            pipefail: false,
+            checked: false,
             early: BTreeSet::new(),
             needs: BTreeSet::new(),
             imports: BTreeSet::new(),
@@ -101,10 +116,11 @@ impl<'a> Hook<'a> {
     /// Asks for leave to change what is at `path`.
     pub fn need_write(&mut self, path: &Value) {
         let prefix = path.prefix();
-        let folder = match path.literal() {
-            Some(whole) => whole,
+        let folder = match (path.literal(), &path.folder) {
+            (Some(whole), _) => whole,
+            (None, Some(folder)) if prefix.is_empty() => folder.clone(),
             // What follows is not known: the folder that is.
-            None => prefix.rsplit_once('/').map_or_else(String::new, |(folder, _)| folder.to_owned()),
+            _ => prefix.rsplit_once('/').map_or_else(String::new, |(folder, _)| folder.to_owned()),
         };
         let folder = if path.pattern {
             let plain = folder.split(['*', '?', '[']).next().unwrap_or_default();
@@ -149,44 +165,24 @@ impl<'a> Hook<'a> {
                 Ok(())
             }
             Piece::Home => Err(Kept::new("the home folder of who builds (`~`)")),
-            Piece::Command { text, .. } => self.substitution(value, text, index),
+            Piece::Command { text, .. } => substitution::value(self, value, text, index),
             Piece::Other(what) => Err(Kept::new(what.clone())),
             Piece::Variable { name, bare, form } => self.variable(value, name, form, index, *bare && how == Use::Split),
         }
     }
 
-    /// `$(dirname $0)` and the few other commands that mean something here.
-    fn substitution(&mut self, value: &mut Value, text: &str, index: usize) -> Result<(), Kept> {
-        match text.replace('"', "").trim() {
-            "dirname $0" | "dirname ${0}" if index == 0 => {
-                value.base = Base::Hook;
-                Ok(())
-            }
-            "basename $IMAGE_NAME" | "basename ${IMAGE_NAME}" => {
-                value.push_code("image.image_name()");
-                Ok(())
-            }
-            plain => {
-                let name = plain.strip_prefix("basename $").map(|name| name.trim_matches(['{', '}']));
-                let name =
-                    name.filter(|name| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_'));
-                let refused = || Kept::new(format!("the output of a command (`$({})`)", shortened(text)));
-                let name = name
-                    .filter(|name| self.locals.get(*name).is_none_or(|local| local.base == Base::Plain))
-                    .ok_or_else(refused)?;
-                let mut whole = Value::default();
-                self.variable(&mut whole, name, &Form::Plain, 0, true)?;
-                if whole.base != Base::Plain {
-                    return Err(refused());
-                }
-                self.import("variables");
-                value.push_code(format!("variables::basename({})", whole.code()));
-                Ok(())
-            }
-        }
-    }
-
-    fn variable(&mut self, value: &mut Value, name: &str, form: &Form, index: usize, split: bool) -> Result<(), Kept> {
+    /// Adds what a variable comes to; `index` is the place of the piece in its word, `split` says that it is split at blanks.
+    ///
+    /// # Errors
+    /// A draft does not have it, or not in this form.
+    pub fn variable(
+        &mut self,
+        value: &mut Value,
+        name: &str,
+        form: &Form,
+        index: usize,
+        split: bool,
+    ) -> Result<(), Kept> {
         if let Form::Other(what) = form {
             return Err(Kept::new(what.clone()));
         }
@@ -195,6 +191,9 @@ impl<'a> Hook<'a> {
                 return self.placed(value, &local, form, index, name);
             }
             let safe = self.single.contains(name);
+            if index == 0 && matches!(form, Form::Plain) {
+                value.folder.clone_from(&local.folder);
+            }
             let code = self.formed(local.name.clone(), name, form, None)?;
             value.push_code(if split && !safe { self.word(code, name) } else { code });
             return Ok(());
@@ -226,16 +225,36 @@ impl<'a> Hook<'a> {
     }
 
     /// A variable that holds a folder of the image or of the hook.
-    fn placed(&self, value: &mut Value, local: &Local, form: &Form, index: usize, name: &str) -> Result<(), Kept> {
-        if index != 0 || !matches!(form, Form::Plain) {
+    fn placed(&mut self, value: &mut Value, local: &Local, form: &Form, index: usize, name: &str) -> Result<(), Kept> {
+        let changed = matches!(form, Form::Changed(..)) && local.base == Base::Image && local.constant.is_none();
+        if index != 0 || !(matches!(form, Form::Plain) || changed) {
             return Err(Kept::new(format!("`${name}`, a folder, inside a word")));
         }
         value.base = local.base;
         match &local.constant {
             Some(constant) => value.append(constant),
-            None => value.push_code(local.name.clone()),
+            None => {
+                if !changed {
+                    value.folder.clone_from(&local.folder);
+                }
+                let code = self.formed(local.name.clone(), name, form, None)?;
+                value.push_code(code);
+            }
         }
         Ok(())
+    }
+
+    /// What `translation` makes; when it cannot, what it asked for meanwhile is forgotten.
+    ///
+    /// # Errors
+    /// Those of `translation`.
+    pub fn attempt<T>(&mut self, translation: impl FnOnce(&mut Self) -> Result<T, Kept>) -> Result<T, Kept> {
+        let before = (self.needs.clone(), self.imports.clone(), self.reads.clone());
+        let result = translation(self);
+        if result.is_err() {
+            (self.needs, self.imports, self.reads) = before;
+        }
+        result
     }
 
     /// The text of an unquoted variable, which must be one word: the shell would make several of it, or none.
@@ -270,12 +289,21 @@ impl<'a> Hook<'a> {
                 self.import("variables");
                 format!("variables::required({code}, {})", quoted(name))
             }
-            Form::Replace { pattern, replacement } => {
+            Form::Changed(function, texts) => {
                 self.import("variables");
-                format!("variables::replaced({code}, {}, {})", quoted(pattern), quoted(replacement))
+                let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+                format!("variables::{function}({code}, {})", texts.join(", "))
             }
             Form::Other(what) => return Err(Kept::new(what.clone())),
         })
+    }
+
+    /// The text of a word that is one variable of the script with one value, written out.
+    pub fn constant(&self, word: &Word) -> Option<&str> {
+        let [Piece::Variable { name, form: Form::Plain, .. }] = word.pieces.as_slice() else { return None };
+        // Where it is not set, the script stops.
+        let certain = self.nounset && self.locals.contains_key(name) && !self.sees(name);
+        self.constants.get(name).filter(|_| certain).map(String::as_str)
     }
 
     /// The path in the image that a word names.

@@ -5,7 +5,7 @@
 //! of the element. Not here: the words of the command (`cli/port`), reading elements (`element/`).
 //!
 //! - [`shell`]: a script's statements. [`translate`], [`condition`], [`pattern`], [`idioms`]: what they mean.
-//! - [`hook`](mod@hook), [`variable`], [`value`]: words and variables. [`step`], [`print`](mod@print): the draft.
+//! - [`hook`](mod@hook), [`variable`], [`value`], [`substitution`]: words and variables. [`repeat`]: loops. [`step`], [`print`](mod@print): the draft.
 //! - [`draft`]: the folder. [`environment`], [`manifest`]: metadata. [`report`], [`kept`]: what became of it.
 
 mod condition;
@@ -18,9 +18,11 @@ mod kept;
 mod manifest;
 mod pattern;
 mod print;
+mod repeat;
 pub mod report;
 mod shell;
 mod step;
+mod substitution;
 mod translate;
 mod value;
 mod variable;

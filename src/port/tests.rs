@@ -68,6 +68,14 @@ fn texts_go_into_files() {
     stays("echo $(date) > /etc/x", "the output of a command");
     stays("cat /etc/a > /etc/b", "in a file");
     stays("ls | tee /etc/x", "a pipe from `ls`");
+    // Behind a here-document, too.
+    becomes(
+        "cat << EOF | tee /etc/${DIB_A}/x > /dev/null\na\nEOF",
+        r#"image.write_file("/etc/" + variables::word(image.env("DIB_A"), "DIB_A") + "/x", "a\n");"#,
+    );
+    let odd = format!("{HEAD}cat << EOF > /etc/${{DIB_A:-x}}\na\nEOF\n");
+    let kept = hook("install.d/10-x", Phase::Install, &odd, &files(), &BTreeSet::new()).unwrap_err();
+    assert!(kept[0].reason.contains("line 4 has an expansion behind the beginning of a here-document"), "{kept:?}");
 }
 
 #[test]
@@ -80,6 +88,10 @@ fn folders_links_owners_and_modes() {
     becomes("touch /etc/x", "files::write_once(image, \"/etc/x\", \"\");");
     becomes("ln -sf ../a.conf /etc/b.conf", "image.symlink(\"../a.conf\", \"/etc/b.conf\");");
     becomes("ln -s /opt/tool /usr/bin", "image.symlink(\"/opt/tool\", files::place(image, \"/usr/bin\", \"tool\"));");
+    becomes(
+        "ln -sf \"$DIB_X\" /usr/bin/a",
+        "image.symlink(image.env(\"DIB_X\"), files::place(image, \"/usr/bin/a\", variables::basename(image.env(\"DIB_X\"))));",
+    );
     becomes("chmod 0440 /a; chmod 2755 /b", "image.chmod(\"/a\", 0o440);\nimage.chmod(\"/b\", 0o2755);");
     becomes("chown root:adm /a", "image.chown(\"/a\", \"root\", \"adm\");");
     becomes("chown -R x:x /a", "image.run_in_chroot([\"chown\", \"-R\", \"x:x\", \"/a\"]);");
@@ -120,11 +132,75 @@ fn lines_are_edited_as_sed_would() {
         "image.edit_file(\"/etc/x\", \"^m=\", \"m=\" + variables::replacement(image.env(\"DIB_M\"), \",\"));",
     );
     becomes("sed -i -e '/# C/a x' /etc/x", "image.edit_file(\"/etc/x\", \"^.*\\\\# C.*$\", \"${0}\\nx\");");
-    stays("sed -ie s/a/b/ /etc/x", "copy of the file");
     stays("sed s/a/b/ /etc/x", "prints");
-    stays("sed -i \"s/$DIB_A/b/\" /etc/x", "depends on a variable");
-    stays("sed -i 1d /etc/x", "number");
-    stays("sed -i 's/x*/y/' /etc/x", "a match of nothing");
+    stays("sed -i s/a/b/ /etc/*", "a pattern of files");
+    // What is no edit of single lines is left to the tool, inside the image.
+    becomes("sed -ie s/a/b/ /etc/x", "image.run_in_chroot([\"sed\", \"-ie\", \"s/a/b/\", \"/etc/x\"]);");
+    becomes("sed -i 1d /etc/x", "image.run_in_chroot([\"sed\", \"-i\", \"1d\", \"/etc/x\"]);");
+    becomes("sed -i 's/x*/y/' /etc/x", "image.run_in_chroot([\"sed\", \"-i\", \"s/x*/y/\", \"/etc/x\"]);");
+    becomes(
+        "sed -i \"s/$DIB_A/b/\" /etc/x",
+        "image.run_in_chroot([\"sed\", \"-i\", \"s/\" + image.env(\"DIB_A\") + \"/b/\", \"/etc/x\"]);",
+    );
+    assert_eq!(needs(Phase::Install, "sed -i 1d /etc/x"), ["run"]);
+    let outside = format!("{HEAD}sed -i 1d $TARGET_ROOT/etc/x\n");
+    assert!(hook("root.d/10-x", Phase::Root, &outside, &files(), &BTreeSet::new()).is_err());
+}
+
+#[test]
+fn arguments_of_the_kernel_are_added_whatever_the_boot_loader_is() {
+    let expected = "image.add_kernel_args([\"quiet\", \"console=ttyS0,115200\"]);";
+    for script in [
+        r#"sed -i 's/^GRUB_CMDLINE_LINUX="\(.*\)"/GRUB_CMDLINE_LINUX="\1 quiet console=ttyS0,115200"/' /etc/default/grub"#,
+        r#"sed -i -E 's/^(GRUB_CMDLINE_LINUX=".*)"$/\1 quiet console=ttyS0,115200"/' /etc/default/grub"#,
+        r#"sed -i 's/^GRUB_CMDLINE_LINUX="/&quiet console=ttyS0,115200 /' /etc/default/grub"#,
+        r#"echo 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX quiet console=ttyS0,115200"' >> /etc/default/grub"#,
+        "grubby --update-kernel=ALL --args='quiet console=ttyS0,115200'",
+    ] {
+        becomes(script, expected);
+        assert_eq!(needs(Phase::Install, script), ["kernel-args"], "{script}");
+    }
+    becomes("grubby --update-kernel ALL --remove-args=rhgb", "image.remove_kernel_args([\"rhgb\"]);");
+    becomes(
+        "grubby --update-kernel=DEFAULT --args=a",
+        "image.run_in_chroot([\"grubby\", \"--update-kernel=DEFAULT\", \"--args=a\"]);",
+    );
+    // Another variable, another meaning.
+    assert_eq!(
+        needs(Phase::Install, "sed -i 's/^GRUB_CMDLINE_LINUX_DEFAULT=\"/&quiet /' /etc/default/grub"),
+        ["write:/etc/default/grub"]
+    );
+}
+
+#[test]
+fn the_output_of_tools_is_asked_for() {
+    becomes(
+        "X=$(uname -m)\necho \"$X\"",
+        "let x = variables::output(image.run_in_chroot([\"uname\", \"-m\"]).stdout);\nimage.log(x);",
+    );
+    // Nobody looks at the status of a command inside a word.
+    becomes(
+        "echo \"$(uname -m)\" > /etc/x",
+        "image.write_file(\"/etc/x\", variables::output(image.run_in_chroot([\"uname\", \"-m\"], #{ check: false }).stdout) + \"\\n\");",
+    );
+    becomes("X=$(command -v python3)\necho \"$X\"", "let x = files::program(image, \"python3\");\nimage.log(x);");
+    becomes(
+        "dpkg-query --show | tee -a /etc/x",
+        "image.append_to_file(\"/etc/x\", variables::printed(image.run_in_chroot([\"dpkg-query\", \"--show\"]).stdout));",
+    );
+    becomes(
+        "rpm -qa > /etc/x 2> /dev/null",
+        "image.write_file(\"/etc/x\", variables::printed(image.run_in_chroot([\"rpm\", \"-qa\"]).stdout));",
+    );
+    becomes(
+        "curl https://a.example/key | apt-key add -",
+        "image.run_in_chroot([\"apt-key\", \"add\", \"-\"], #{ stdin: variables::printed(image.run_in_chroot([\"curl\", \"https://a.example/key\"]).stdout) });",
+    );
+    becomes("/opt/venv/bin/pip install x", "image.run_in_chroot([\"/opt/venv/bin/pip\", \"install\", \"x\"]);");
+    stays("X=$(uname -m)$(uname -r)", "several commands");
+    stays("echo $(command -v x)", "the output of a command");
+    stays("rpm -qa > /etc/x 2>&1", "in a file");
+    stays("find /etc/x > /etc/x", "in a file");
 }
 
 #[test]
@@ -177,6 +253,7 @@ fn conditions_ask_the_image() {
             "[[ $DIB_X == a* && $DIB_Y != *b* ]]",
             "image.env(\"DIB_X\").starts_with(\"a\") && !image.env(\"DIB_Y\").contains(\"b\")",
         ),
+        ("[ -x /usr/bin/yum ]", "files::is_executable(image, \"/usr/bin/yum\")"),
         ("[ -v DIB_X ]", "image.has_env(\"DIB_X\")"),
         ("grep -q '^a b' /etc/x", "image.exists(\"/etc/x\") && !image.lines(\"/etc/x\", \"^a b\").is_empty()"),
         (
@@ -220,7 +297,17 @@ fn the_flow_of_control_is_the_shells() {
     stays("(cd /; rm x)", "a subshell");
     stays("sleep 1 &", "background");
     stays("set +e", "`set +e`");
-    stays("for f in /etc/*; do echo; done", "a loop over a pattern");
+    becomes(
+        "for f in /etc/a.d/*.conf /etc/a.d/x; do\nrm -f \"$f\"\ndone",
+        "for f in files::matches(image, \"/etc/a.d/*.conf\") + [\"/etc/a.d/x\"] {\n    image.remove(f);\n}",
+    );
+    becomes(
+        "for f in $(ls /etc/a.d/* | grep -v \"lo\"); do\nrm -f $f\ndone",
+        "for f in files::listed(image, \"/etc/a.d/*\").filter(|path| !path.contains(\"lo\")) {\n    image.remove(variables::word(f, \"f\"));\n}",
+    );
+    assert_eq!(needs(Phase::Install, "for f in /etc/a.d/*; do rm -f $f; done"), ["write:/etc/a.d"]);
+    stays("for f in *; do echo $f; done", "relative");
+    stays("for f in $(ls /etc/a.d); do echo; done", "the output of a command");
 }
 
 #[test]
@@ -246,7 +333,19 @@ fn variables_keep_their_values_and_their_defaults() {
     );
     stays("echo \"$http_proxy\"", "reach a Rhai hook");
     stays("X=$(date)\necho $X", "the output of a command");
-    stays("echo ${DIB_A#x}", "a prefix or suffix");
+    for (form, call) in [
+        ("#v", "without_start(image.env(\"DIB_A\"), \"v\")"),
+        ("%.x", "without_end(image.env(\"DIB_A\"), \".x\")"),
+        ("##*/", "after_last(image.env(\"DIB_A\"), \"/\")"),
+        ("#*=", "after(image.env(\"DIB_A\"), \"=\")"),
+        ("%%:*", "before(image.env(\"DIB_A\"), \":\")"),
+        ("/:*/", "before(image.env(\"DIB_A\"), \":\")"),
+        ("%.*", "before_last(image.env(\"DIB_A\"), \".\")"),
+        ("/a/b", "replaced_once(image.env(\"DIB_A\"), \"a\", \"b\")"),
+    ] {
+        becomes(&format!("echo \"${{DIB_A{form}}}\""), &format!("image.log(variables::{call});"));
+    }
+    stays("echo ${DIB_A#x?}", "a prefix or suffix");
     stays("echo $TMP_HOOKS_PATH", "hand files to each other");
     stays("A=(1 2)", "an array");
     stays("export -f x", "export");

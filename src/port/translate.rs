@@ -2,14 +2,15 @@
 //!
 //! In: a script. Out: steps, or what keeps the hook in shell. A hook is translated whole or not at all. What a draft promises:
 //! where the shell hook succeeds, the image is the same afterwards; where it would have stopped with an error, the draft may
-//! stop too or do what was meant. Not here: what single commands mean (`idioms`), conditions (`condition`).
+//! stop too or do what was meant. Not here: what single commands mean (`idioms`), conditions (`condition`), loops (`repeat`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::condition;
 use super::hook::{Hook, Local, Use, single};
 use super::idioms;
 use super::kept::Kept;
+use super::repeat;
 use super::shell::{Assignment, Command, Form, Node, Piece, Script, Statement, Word};
 use super::step::{Placed, Step};
 use super::value::{Base, quoted};
@@ -26,13 +27,18 @@ pub fn script(hook: &mut Hook<'_>, script: &Script) -> Result<Vec<Placed>, Vec<K
         let what = if script.interpreter.is_empty() { "no `#!` line" } else { &script.interpreter };
         return Err(vec![Kept { line: 1, reason: format!("not a shell script ({what})") }]);
     }
-    if !stops_at_errors(script) {
+    if !sets(script, 'e', "errexit") {
         return Err(vec![Kept {
             line: 1,
             reason: "no `set -e`: it goes on after errors, which a Rhai hook does not".into(),
         }]);
     }
-    hook.single = single_words(&script.statements);
+    let mut all: Vec<(String, Option<Word>)> = Vec::new();
+    assigned(&script.statements, &mut all);
+    hook.single = single_words(&all);
+    hook.constants = constants(&all);
+    hook.nounset = sets(script, 'u', "nounset");
+    hook.pipefail = sets(script, '\0', "pipefail");
     let mut steps = block(hook, &script.statements, true);
     let early: Vec<String> = hook.early.iter().cloned().collect();
     for name in early {
@@ -52,23 +58,29 @@ pub fn script(hook: &mut Hook<'_>, script: &Script) -> Result<Vec<Placed>, Vec<K
     if hook.kept.is_empty() { Ok(steps) } else { Err(std::mem::take(&mut hook.kept)) }
 }
 
-fn stops_at_errors(script: &Script) -> bool {
-    let stops = |options: &str| options.starts_with('-') && !options.starts_with("--") && options.contains('e');
-    script.interpreter.split_whitespace().skip(1).any(stops)
+/// The script sets an option of the shell, by its letter or its name, in its first line or with `set`.
+fn sets(script: &Script, letter: char, name: &str) -> bool {
+    let by_letter = |options: &str| options.starts_with('-') && !options.starts_with("--") && options.contains(letter);
+    script.interpreter.split_whitespace().skip(1).any(by_letter)
         || script.statements.iter().any(|statement| match &statement.node {
             Node::Command(command) if command.literal(0).as_deref() == Some("set") => {
                 let words: Vec<String> = command.words.iter().filter_map(Word::literal).collect();
-                words.iter().any(|word| stops(word))
-                    || words.windows(2).any(|pair| pair[0].ends_with('o') && pair[1] == "errexit")
+                words.iter().any(|word| by_letter(word))
+                    || words.windows(2).any(|pair| pair[0].ends_with('o') && pair[1] == name)
             }
             _ => false,
         })
 }
 
+/// Variables that are assigned once, a text that is written out.
+fn constants(all: &[(String, Option<Word>)]) -> BTreeMap<String, String> {
+    let once = |name: &str| all.iter().filter(|(other, _)| other == name).count() == 1;
+    let written = |word: &Option<Word>| word.as_ref().filter(|word| !word.has_pattern()).and_then(Word::literal);
+    all.iter().filter(|(name, _)| once(name)).filter_map(|(name, word)| Some((name.clone(), written(word)?))).collect()
+}
+
 /// Names all of whose values are single words.
-fn single_words(statements: &[Statement]) -> BTreeSet<String> {
-    let mut all: Vec<(String, Option<Word>)> = Vec::new();
-    assigned(statements, &mut all);
+fn single_words(all: &[(String, Option<Word>)]) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = all.iter().map(|(name, _)| name.clone()).collect();
     loop {
         let good = |word: &Option<Word>| {
@@ -163,7 +175,8 @@ fn taken_messages(steps: &mut Vec<Placed>) -> Option<String> {
     (!messages.is_empty()).then(|| messages.join(" + \" \" + ").replace("\" + \" \" + \"", " "))
 }
 
-fn inner(hook: &mut Hook<'_>, statements: &[Statement], last: bool) -> Vec<Placed> {
+/// Statements inside another one.
+pub fn inner(hook: &mut Hook<'_>, statements: &[Statement], last: bool) -> Vec<Placed> {
     hook.depth += 1;
     let steps = block(hook, statements, last);
     hook.depth -= 1;
@@ -208,7 +221,7 @@ fn statement(hook: &mut Hook<'_>, statement: &Statement, last: bool) -> Result<V
         Node::Not(_) => Err(Kept::new("`!` before a command that stands alone")),
         Node::If(branches, otherwise) => conditional(hook, branches, otherwise.as_deref(), line, last),
         Node::Case(word, arms) => case(hook, word, arms, line, last),
-        Node::For(name, words, body) => repeated(hook, name, words, body, line),
+        Node::For(name, words, body) => repeat::step(hook, name, words, body, line),
         Node::Other(what) => Err(Kept::new(what.clone())),
     }
 }
@@ -252,11 +265,14 @@ fn assignments(hook: &mut Hook<'_>, command: &Command) -> Result<Vec<Step>, Kept
     }
     let mut steps = Vec::new();
     for assignment in &command.assignments {
+        // `export X=$(…)` succeeds whatever the command does.
+        hook.checked = first.is_none();
         let step = assign(hook, assignment);
+        hook.checked = false;
         if step.is_err() {
             // Its uses are no reasons of their own.
             let name = variable::rhai_name(&assignment.name);
-            let local = Local { name, base: Base::Plain, constant: None };
+            let local = Local { name, base: Base::Plain, constant: None, folder: None };
             hook.locals.entry(assignment.name.clone()).or_insert(local);
         }
         steps.extend(step?);
@@ -266,6 +282,11 @@ fn assignments(hook: &mut Hook<'_>, command: &Command) -> Result<Vec<Step>, Kept
 
 fn assign(hook: &mut Hook<'_>, assignment: &Assignment) -> Result<Option<Step>, Kept> {
     let name = assignment.name.as_str();
+    if assignment.value.pieces.iter().filter(|piece| matches!(piece, Piece::Command { .. })).count() > 1 {
+        return Err(Kept::new(
+            "an assignment of the output of several commands, of which the last one's status counts",
+        ));
+    }
     let value = hook.value(&assignment.value, Use::Whole)?;
     let known = hook.locals.get(name).cloned();
     if let Known::Refused(reason) = variable::known(name, hook.phase) {
@@ -275,7 +296,7 @@ fn assign(hook: &mut Hook<'_>, assignment: &Assignment) -> Result<Option<Step>, 
         if hook.depth > 0 || known.is_some() || value.literal().is_none() {
             return Err(Kept::new(format!("`{name}` changes between folders")));
         }
-        let local = Local { name: String::new(), base: Base::Hook, constant: Some(value) };
+        let local = Local { name: String::new(), base: Base::Hook, constant: Some(value), folder: None };
         hook.locals.insert(name.to_owned(), local);
         return Ok(None);
     }
@@ -289,7 +310,8 @@ fn assign(hook: &mut Hook<'_>, assignment: &Assignment) -> Result<Option<Step>, 
     let declared = known.is_some();
     let code = if value.parts.is_empty() && value.base == Base::Image { "\"/\"".to_owned() } else { value.code() };
     if !declared {
-        hook.locals.insert(name.to_owned(), Local { name: rhai.clone(), base: value.base, constant: None });
+        let local = Local { name: rhai.clone(), base: value.base, constant: None, folder: None };
+        hook.locals.insert(name.to_owned(), local);
         if hook.depth == 0 && !assignment.append {
             return Ok(Some(Step::Let(rhai, code)));
         }
@@ -353,59 +375,4 @@ fn case(
         return Ok(otherwise.unwrap_or_default());
     }
     Ok(vec![Step::If(branches, otherwise).at(line)])
-}
-
-fn repeated(
-    hook: &mut Hook<'_>,
-    name: &str,
-    words: &[Word],
-    body: &[Statement],
-    line: usize,
-) -> Result<Vec<Placed>, Kept> {
-    let mut items = Vec::new();
-    let mut list = None;
-    for word in words {
-        if word.has_pattern() {
-            return Err(Kept::new("a loop over a pattern of files"));
-        }
-        if let [Piece::Variable { bare: true, .. }] = word.pieces.as_slice() {
-            if words.len() > 1 {
-                return Err(Kept::new("a loop over words and a variable"));
-            }
-            let value = hook.value(word, Use::Whole)?;
-            hook.import("variables");
-            list = Some(format!("variables::words({})", value.code()));
-            continue;
-        }
-        let value = hook.value(word, Use::Split)?;
-        if value.base == Base::Hook {
-            return Err(Kept::new("a loop over files of the hook's folder"));
-        }
-        items.push(if value.base == Base::Image { hook.located(value, &word.source)? } else { value });
-    }
-    if hook.locals.contains_key(name) {
-        return Err(Kept::new(format!("the loop's variable `{name}` is used outside too")));
-    }
-    let rhai = variable::rhai_name(name);
-    if hook.locals.values().any(|local| local.name == rhai) {
-        return Err(Kept::new(format!("two variables would be called `{rhai}`")));
-    }
-    let image = words.iter().any(|word| matches!(word.pieces.first(), Some(Piece::Variable { name, form: Form::Plain, .. }) if matches!(variable::known(name, hook.phase), Known::Image)));
-    let base = if image { Base::Image } else { Base::Plain };
-    hook.locals.insert(name.to_owned(), Local { name: rhai.clone(), base, constant: None });
-    hook.loops += 1;
-    let steps = inner(hook, body, false);
-    hook.loops -= 1;
-    // After the loop the shell still has its last value.
-    hook.locals.remove(name);
-    let list = list.unwrap_or_else(|| {
-        let items: Vec<String> = items.iter().map(super::value::Value::code).collect();
-        format!("[{}]", items.join(", "))
-    });
-    if body.iter().any(|statement| matches!(statement.node, Node::And(..)))
-        && matches!(body.last().map(|statement| &statement.node), Some(Node::And(..)))
-    {
-        return Err(Kept::new("a loop that ends in `&&`: its status may be the hook's"));
-    }
-    Ok(vec![Step::For(rhai, list, steps).at(line)])
 }

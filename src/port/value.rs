@@ -30,6 +30,8 @@ pub struct Value {
     pub parts: Vec<Part>,
     /// Its literal texts hold an unquoted pattern of files.
     pub pattern: bool,
+    /// The folder of the image that the path in its first variable is in, when that is known.
+    pub folder: Option<String>,
 }
 
 impl Value {

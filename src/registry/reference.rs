@@ -38,7 +38,22 @@ impl Reference {
         if !good {
             return Err(wrong());
         }
-        Ok(Self { host: host.to_owned(), repository: repository.to_owned(), tag: tag.to_owned() })
+        let reference = Self { host: host.to_owned(), repository: repository.to_owned(), tag: tag.to_owned() };
+        let official = reference.is_docker_hub() && !repository.contains('/');
+        Ok(Self {
+            repository: if official { format!("library/{repository}") } else { repository.to_owned() },
+            ..reference
+        })
+    }
+
+    /// Whether it is Docker's own registry, which has another host than name.
+    pub fn is_docker_hub(&self) -> bool {
+        self.host == "docker.io" || self.host == "index.docker.io"
+    }
+
+    /// The host that answers.
+    pub fn endpoint(&self) -> &str {
+        if self.is_docker_hub() { "registry-1.docker.io" } else { &self.host }
     }
 
     /// Whether the registry is on this machine, where nobody listens in.
@@ -60,6 +75,8 @@ mod tests {
             ("registry.example:5000", "team/web", "1.0")
         );
         assert_eq!(Reference::parse("localhost/a").unwrap().tag, "latest");
+        let hub = Reference::parse("docker.io/web").unwrap();
+        assert_eq!((hub.endpoint(), hub.repository.as_str()), ("registry-1.docker.io", "library/web"));
         assert!(Reference::parse("127.0.0.1:5000/a").unwrap().is_local());
         assert!(!Reference::parse("127.example.org/a").unwrap().is_local());
         for bad in ["", "web", "web:1", "team/web", "host.example/", "host.example/A", "host.example/a:", "h.e/a?b"] {

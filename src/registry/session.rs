@@ -1,30 +1,48 @@
 //! Talk with one registry about one repository.
 //!
-//! In: digests, blobs, a manifest. Out: requests, with whatever proof of identity the registry asks for: none, a password, or a token
-//! that is bought with one (`WWW-Authenticate`). Not here: what is sent in which order.
+//! In: requests. Out: answers, with whatever proof of identity the registry asks for: none, a password, or a token that is bought with
+//! one. A refusal to listen (401) is answered once with that proof. Not here: what is sent in which order.
 
-use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use ureq::http::{Method, Request, Response};
-use ureq::{Agent, AsSendBody, Body, SendBody};
+use ureq::{Agent, Body, SendBody};
 
-use super::{Credentials, Reference, RegistryError};
-
-/// Bytes of an answer that are looked at.
-const LARGEST_ANSWER: u64 = 1 << 20;
-/// Characters of an answer that an error shows.
-const SHOWN: usize = 300;
+use super::challenge::Challenge;
+use super::token::Buyer;
+use super::{Credentials, Reference, RegistryError, answer};
 
 /// The talk.
 pub struct Session<'a> {
     agent: Agent,
     reference: &'a Reference,
     credentials: Option<&'a Credentials>,
-    base: String,
-    /// The `Authorization` that the registry wanted.
-    authorization: Option<String>,
+    plain_http: bool,
+    /// Scheme and host.
+    root: String,
+    /// How the registry wants to know who asks.
+    challenge: Option<Challenge>,
+    /// The header that says so, and when it is no longer good.
+    authorization: Option<(String, Option<Instant>)>,
+}
+
+/// A request. What it sends can be made again, for when it was not listened to.
+pub struct Asked<'a> {
+    /// What for, as in `HOST does not …`.
+    pub doing: &'static str,
+    /// The method.
+    pub method: Method,
+    /// Where to, as [`Session::place`] or the registry said.
+    pub url: &'a str,
+    /// Headers beside those of identity.
+    pub headers: &'a [(&'static str, String)],
+    /// Makes what is sent.
+    pub body: &'a dyn Fn() -> Result<SendBody<'static>, RegistryError>,
+}
+
+/// Nothing is sent.
+pub fn nothing() -> Result<SendBody<'static>, RegistryError> {
+    Ok(SendBody::none())
 }
 
 impl<'a> Session<'a> {
@@ -43,138 +61,80 @@ impl<'a> Session<'a> {
             .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
             .build();
         let scheme = if plain_http { "http" } else { "https" };
-        let base = format!("{scheme}://{}/v2/{}", reference.host, reference.repository);
-        Self { agent: config.into(), reference, credentials, base, authorization: None }
+        let root = format!("{scheme}://{}", reference.endpoint());
+        Self { agent: config.into(), reference, credentials, plain_http, root, challenge: None, authorization: None }
     }
 
-    /// Whether the repository has the blob.
-    pub fn has_blob(&mut self, digest: &str) -> Result<bool, RegistryError> {
-        let doing = "look for a layer";
-        let answer = self.ask(doing, &Method::HEAD, &format!("{}/blobs/{digest}", self.base))?;
-        match answer.status().as_u16() {
-            200 | 307 => Ok(true),
-            404 => Ok(false),
-            _ => Err(self.refused(doing, answer)),
+    /// The registry.
+    pub fn host(&self) -> String {
+        self.reference.host.clone()
+    }
+
+    /// The address of something in the repository.
+    pub fn place(&self, path: &str) -> String {
+        format!("{}/v2/{}/{path}", self.root, self.reference.repository)
+    }
+
+    /// An address that the registry named, which may be relative to it.
+    pub fn absolute(&self, location: &str) -> String {
+        if location.contains("://") { location.to_owned() } else { format!("{}{location}", self.root) }
+    }
+
+    /// Sends a request, twice when the registry wants to know who asks.
+    ///
+    /// # Errors
+    /// There is no answer, or no token to be had. An answer that says no is no error.
+    pub fn ask(&mut self, asked: &Asked<'_>) -> Result<Response<Body>, RegistryError> {
+        if self.authorization.as_ref().and_then(|(_, until)| *until).is_some_and(|until| until <= Instant::now()) {
+            self.identify()?;
         }
-    }
-
-    /// Sends a blob of `size` bytes in one piece.
-    pub fn send_blob(
-        &mut self,
-        digest: &str,
-        size: u64,
-        content: impl Read + Send + 'static,
-    ) -> Result<(), RegistryError> {
-        let doing = "take a layer";
-        let answer = self.ask(doing, &Method::POST, &format!("{}/blobs/uploads/", self.base))?;
-        let location = answer.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (202, Some(location)) = (answer.status().as_u16(), location) else {
-            return Err(self.refused(doing, answer));
-        };
-        let joint = if location.contains('?') { '&' } else { '?' };
-        let place = format!("{}{joint}digest={digest}", self.absolute(&location));
-        let headers = [("content-type", "application/octet-stream".to_owned()), ("content-length", size.to_string())];
-        let body = SendBody::from_owned_reader(content);
-        let answer = self.send(doing, &Method::PUT, &place, &headers, body)?;
-        if answer.status().as_u16() == 201 { Ok(()) } else { Err(self.refused(doing, answer)) }
-    }
-
-    /// Sends the manifest, which gives the image its name.
-    pub fn send_manifest(&mut self, media_type: &str, manifest: &[u8]) -> Result<(), RegistryError> {
-        let doing = "take the manifest";
-        let place = format!("{}/manifests/{}", self.base, self.reference.tag);
-        let headers = [("content-type", media_type.to_owned())];
-        let answer = self.send(doing, &Method::PUT, &place, &headers, manifest)?;
-        if answer.status().as_u16() == 201 { Ok(()) } else { Err(self.refused(doing, answer)) }
-    }
-
-    /// A request without a body, repeated when the registry wants to know who asks.
-    fn ask(&mut self, doing: &'static str, method: &Method, url: &str) -> Result<Response<Body>, RegistryError> {
-        let answer = self.send(doing, method, url, &[], ())?;
-        if answer.status().as_u16() != 401 || self.authorization.is_some() {
+        let answer = self.send(asked)?;
+        if answer.status().as_u16() != 401 {
             return Ok(answer);
         }
-        let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
-        self.authorization = match challenge.map(|challenge| challenge.split_once(' ').unwrap_or((challenge, ""))) {
-            Some((scheme, words)) if scheme.eq_ignore_ascii_case("bearer") => Some(self.token(words)?),
-            Some((scheme, _)) if scheme.eq_ignore_ascii_case("basic") => {
-                self.credentials.map(|credentials| format!("Basic {}", credentials.0))
-            }
-            _ => None,
-        };
-        match self.authorization {
-            Some(_) => self.send(doing, method, url, &[], ()),
-            None => Ok(answer),
-        }
+        let headers = answer.headers().get_all("www-authenticate").into_iter().filter_map(|value| value.to_str().ok());
+        let challenges: Vec<_> = headers.flat_map(Challenge::parse).collect();
+        let wanted =
+            ["bearer", "basic"].iter().find_map(|scheme| challenges.iter().find(|known| known.scheme == *scheme));
+        let Some(wanted) = wanted.cloned() else { return Ok(answer) };
+        // A password that was not believed is not believed the second time.
+        let in_vain = wanted.scheme == "basic" && self.authorization.is_some();
+        self.challenge = Some(wanted);
+        if in_vain || !self.identify()? { Ok(answer) } else { self.send(asked) }
     }
 
-    fn send(
-        &self,
-        doing: &'static str,
-        method: &Method,
-        url: &str,
-        headers: &[(&'static str, String)],
-        body: impl AsSendBody,
-    ) -> Result<Response<Body>, RegistryError> {
-        let mut request = Request::builder().method(method).uri(url);
-        for (name, value) in headers {
+    /// The error that an answer stands for.
+    pub fn refused(&self, doing: &'static str, answer: Response<Body>) -> RegistryError {
+        // Who has a token is known; a password is not believed before it was.
+        let known = self.challenge.as_ref().is_some_and(|challenge| challenge.scheme == "bearer");
+        answer::refused(doing, self.reference, self.credentials, known, answer)
+    }
+
+    /// Makes the header that the last challenge asks for; whether there is one.
+    fn identify(&mut self) -> Result<bool, RegistryError> {
+        let Some(challenge) = &self.challenge else { return Ok(false) };
+        self.authorization = if challenge.scheme == "bearer" {
+            let (agent, reference, credentials) = (&self.agent, self.reference, self.credentials);
+            let token = Buyer { agent, reference, credentials, plain_http: self.plain_http }.buy(challenge)?;
+            Some((format!("Bearer {}", token.text), Some(token.until)))
+        } else {
+            self.credentials.and_then(Credentials::basic).map(|basic| (basic, None))
+        };
+        Ok(self.authorization.is_some())
+    }
+
+    fn send(&self, asked: &Asked<'_>) -> Result<Response<Body>, RegistryError> {
+        let mut request = Request::builder().method(&asked.method).uri(asked.url);
+        for (name, value) in asked.headers {
             request = request.header(*name, value);
         }
-        if let Some(authorization) = &self.authorization {
+        // What the registry keeps elsewhere is reached by an address that holds its own key.
+        let is_home = asked.url.strip_prefix(&self.root).is_some_and(|path| path.starts_with('/'));
+        if let Some((authorization, _)) = self.authorization.as_ref().filter(|_| is_home) {
             request = request.header("authorization", authorization);
         }
-        let request = request.body(body).map_err(|error| self.broken(doing, &error))?;
-        self.agent.run(request).map_err(|error| self.broken(doing, &error))
-    }
-
-    /// Gets a token from the place that a challenge names: `realm="…",service="…",scope="…"`.
-    fn token(&self, challenge: &str) -> Result<String, RegistryError> {
-        let doing = "get a token";
-        let word = |name: &str| {
-            let start = challenge.find(&format!("{name}=\""))? + name.len() + 2;
-            challenge[start..].split('"').next()
-        };
-        let no_realm = || self.broken(doing, &"the registry does not say where");
-        let realm = word("realm").ok_or_else(no_realm)?;
-        let scope = format!("repository:{}:pull,push", self.reference.repository);
-        let mut request = self.agent.get(realm).query("scope", word("scope").unwrap_or(&scope));
-        if let Some(service) = word("service") {
-            request = request.query("service", service);
-        }
-        if let Some(credentials) = self.credentials {
-            request = request.header("authorization", format!("Basic {}", credentials.0));
-        }
-        let mut answer = request.call().map_err(|error| self.broken(doing, &error))?;
-        if answer.status().as_u16() != 200 {
-            return Err(self.refused(doing, answer));
-        }
-        let text = answer.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
-        let text = text.map_err(|error| self.broken(doing, &error))?;
-        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
-        let token = value["token"].as_str().or(value["access_token"].as_str());
-        token.map(|token| format!("Bearer {token}")).ok_or_else(|| self.broken(doing, &"there is none in the answer"))
-    }
-
-    /// A place that the registry names, which may be relative to it.
-    fn absolute(&self, location: &str) -> String {
-        if location.contains("://") {
-            return location.to_owned();
-        }
-        let root = self.base.split("/v2/").next().unwrap_or_default();
-        format!("{root}{location}")
-    }
-
-    fn broken(&self, doing: &'static str, error: &dyn std::fmt::Display) -> RegistryError {
-        RegistryError::Connection { doing, host: self.reference.host.clone(), reason: error.to_string() }
-    }
-
-    fn refused(&self, doing: &'static str, mut answer: Response<Body>) -> RegistryError {
-        let (host, status) = (self.reference.host.clone(), answer.status().as_u16());
-        if [401, 403].contains(&status) {
-            return RegistryError::Denied { doing, host, status };
-        }
-        let text = answer.body_mut().with_config().limit(LARGEST_ANSWER).read_to_string().unwrap_or_default();
-        let shown: String = text.trim().chars().filter(|c| !c.is_control()).take(SHOWN).collect();
-        RegistryError::Refused { doing, host, status, text: shown }
+        let broken = |error: ureq::Error| answer::broken(asked.doing, self.reference, &error);
+        let request = request.body((asked.body)()?).map_err(|error| broken(error.into()))?;
+        self.agent.run(request).map_err(broken)
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 /// Whether this process has root's rights (in its user namespace).
 pub fn is_root() -> bool {
@@ -18,6 +18,30 @@ pub fn is_root() -> bool {
 pub fn free_space(path: &Utf8Path) -> io::Result<u64> {
     let facts = rustix::fs::statvfs(path.as_std_path())?;
     Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+}
+
+/// Bytes of memory that a process here may still use without others being pushed out: what the kernel estimates (`MemAvailable`,
+/// proc_meminfo(5)), or what its control group leaves it (`memory.max` of cgroup v2, of it and those above), whichever is less.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn free_memory() -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo")?;
+    let available =
+        text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let available: u64 = available.ok_or_else(|| io::Error::other("/proc/meminfo does not tell what is available"))?;
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    let number = |path: Utf8PathBuf| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let left = Utf8Path::new("/sys/fs/cgroup")
+        .join(own)
+        .ancestors()
+        .filter_map(|group| {
+            let (most, used) = (number(group.join("memory.max"))?, number(group.join("memory.current"))?);
+            Some(most.saturating_sub(used))
+        })
+        .min();
+    Ok(left.unwrap_or(u64::MAX).min(available << 10))
 }
 
 /// Whether the file at `path` cannot be changed until somebody takes its immutable flag away (chattr(1)). A file that does not

@@ -99,6 +99,11 @@ impl Mounted {
         Ok(range.length)
     }
 
+    /// Leaves it mounted: it goes with the builder's namespace.
+    pub fn stay(mut self) {
+        self.at = None;
+    }
+
     /// Unmounts it: what was written is then on its device.
     ///
     /// # Errors

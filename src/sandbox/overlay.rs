@@ -23,6 +23,16 @@ pub struct Upper<'a> {
     pub scratch: &'a Utf8Path,
 }
 
+/// Whether the file system of `folder` holds the attributes by which overlayfs marks what a layer hides.
+pub fn holds_layers(folder: &Utf8Path) -> bool {
+    let probe = folder.join("probe");
+    let marked = std::fs::create_dir(&probe).is_ok()
+        && rustix::fs::setxattr(probe.as_std_path(), "trusted.overlay.opaque", b"y", rustix::fs::XattrFlags::empty())
+            .is_ok();
+    let _ = std::fs::remove_dir(&probe);
+    marked
+}
+
 impl Overlay {
     /// Mounts `lower` (names of folders in `layers`, the lowest first) at `at`.
     ///

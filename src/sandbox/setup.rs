@@ -11,7 +11,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 
 use super::confinement::Confinement;
@@ -139,6 +141,8 @@ impl Setup {
     fn enter(&self) -> nix::Result<()> {
         // Its own group: a time limit and an interrupt kill all of it.
         nix::unistd::setsid()?;
+        // Nobody else would end it: no signal of a terminal reaches its session.
+        set_pdeathsig(Signal::SIGKILL)?;
         umask(self.umask);
         // Some tools close every possible descriptor; container hosts allow a billion of them.
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;

@@ -1,4 +1,5 @@
-//! What the engine costs: little beside one process that a hook would start.
+//! What the engine costs: little beside one process that a hook would start. `benches/engine` prints the figures of the release
+//! build, for which the bounds are those that are promised.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,9 +7,9 @@ use std::time::{Duration, Instant};
 use super::engine::processor_time;
 use super::fixture::Fixture;
 
-/// The bound that holds for a program as it is installed; without optimisation, and on a machine that compiles beside, far more.
-fn bound(optimised: Duration) -> Duration {
-    if cfg!(debug_assertions) { optimised * 50 } else { optimised }
+/// The bound for the program as it is installed, and how many times as long it may take without optimisation.
+fn bound(optimised: Duration, times: u32) -> Duration {
+    if cfg!(debug_assertions) { optimised * times } else { optimised }
 }
 
 #[test]
@@ -17,13 +18,16 @@ fn a_hook_costs_less_than_a_millisecond_beside_what_its_verbs_do() {
     let fixture = Fixture::new(&["write:/etc"]).file("element.rhai", text);
     fixture.install().unwrap();
     // The quickest of many: what else the machine does is not what a hook costs.
-    let times = (0..50).map(|_| {
-        let begun = Instant::now();
-        fixture.install().unwrap();
-        begun.elapsed()
-    });
-    let each = times.min().unwrap_or_default();
-    assert!(each < bound(Duration::from_millis(1)), "{each:?}");
+    let mut times: Vec<Duration> = (0..50)
+        .map(|_| {
+            let begun = Instant::now();
+            fixture.install().unwrap();
+            begun.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("engine: a hook with one verb: {:?} at best, {:?} half the time", times[0], times[25]);
+    assert!(times[0] < bound(Duration::from_millis(1), 5), "{:?}", times[0]);
 }
 
 #[test]
@@ -54,5 +58,6 @@ fn kilns_own_elements_are_loaded_in_a_tenth_of_a_second() {
             .unwrap_or_else(|error| panic!("{}", error.render(false)));
     }
     let took = processor_time() - begun;
-    assert!(took < bound(Duration::from_millis(100)), "{took:?}");
+    println!("engine: {} files of kiln's own elements loaded: {took:?}", files.len());
+    assert!(took < bound(Duration::from_millis(100), 2), "{took:?}");
 }

@@ -18,9 +18,11 @@ pub enum VmError {
     },
     /// No UEFI firmware.
     #[error(
-        "cannot boot by UEFI: no firmware was found in {looked_at}; install the package {package} (its name in Debian)"
+        "cannot boot {wish}: no firmware for it was found in {looked_at}; install the package {package} (its name in Debian)"
     )]
     NoFirmware {
+        /// How it was to boot.
+        wish: &'static str,
         /// The files looked for.
         looked_at: String,
         /// Debian's package.

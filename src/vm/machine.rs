@@ -105,11 +105,13 @@ pub struct Machine {
     pub image: Utf8PathBuf,
     /// The disk's format.
     pub format: DiskFormat,
+    /// Further disks.
+    pub more: Vec<(Utf8PathBuf, DiskFormat)>,
     /// Its architecture.
     pub arch: Arch,
     /// UEFI firmware; `None` is a PC's BIOS.
     pub firmware: Option<Firmware>,
-    /// Bytes per sector of its disk: 512 or 4096.
+    /// Bytes per sector of its disks: 512 or 4096.
     pub sector_size: u32,
     /// Its memory, MiB.
     pub memory: u32,
@@ -120,7 +122,10 @@ pub struct Machine {
 impl Machine {
     /// QEMU's argument list.
     pub fn argv(&self, accelerator: Accelerator) -> Vec<String> {
+        let secure = self.firmware.as_ref().is_some_and(|firmware| firmware.secure);
         let machine = match self.arch {
+            // The keys are out of the guest's reach because only System Management Mode may write them.
+            Arch::Amd64 if secure => "q35,smm=on",
             Arch::Amd64 => "q35",
             Arch::Arm64 => "virt",
         };
@@ -130,9 +135,16 @@ impl Machine {
             Accelerator::Tcg => ("tcg", "max", 1),
         };
         let (memory, processors) = (self.memory.to_string(), processors.to_string());
-        let disk = format!("file={},format={},if=none,id=disk,snapshot=on", escaped(&self.image), self.format.driver());
         let sector = self.sector_size;
-        let device = format!("virtio-blk-pci,drive=disk,logical_block_size={sector},physical_block_size={sector}");
+        let first = (self.image.clone(), self.format);
+        let disks = std::iter::once(&first).chain(&self.more).enumerate().map(|(at, (image, format))| {
+            let id = if at == 0 { "disk".to_owned() } else { format!("disk{at}") };
+            [
+                format!("file={},format={},if=none,id={id},snapshot=on", escaped(image), format.driver()),
+                format!("virtio-blk-pci,drive={id},logical_block_size={sector},physical_block_size={sector}"),
+            ]
+        });
+        let disks: Vec<[String; 2]> = disks.collect();
         let mut argv: Vec<&str> = vec![
             self.arch.program(),
             "-nodefaults",
@@ -154,14 +166,18 @@ impl Machine {
             "none",
             "-device",
             "virtio-rng-pci",
-            "-drive",
-            &disk,
-            "-device",
-            &device,
         ];
+        for [drive, device] in &disks {
+            argv.extend(["-drive", drive, "-device", device]);
+        }
         if self.arch == Arch::Amd64 {
             // Without any display GRUB complains of missing video modes on the console.
             argv.extend(["-vga", "std"]);
+        }
+        if secure && self.arch == Arch::Amd64 {
+            argv.extend(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+            // The firmware's code in System Management Mode would not survive a sleep.
+            argv.extend(["-global", "ICH9-LPC.disable_s3=1"]);
         }
         if accelerator == Accelerator::Kvm {
             // A triple fault is a restart: it must end QEMU to be noticed.
@@ -195,8 +211,9 @@ mod tests {
         Machine {
             image: "a,b.qcow2".into(),
             format: DiskFormat::Qcow2,
+            more: vec![("b.raw".into(), DiskFormat::Raw)],
             arch: Arch::Amd64,
-            firmware: Some(Firmware { code: "/f/code".into(), variables: "/f/vars".into() }),
+            firmware: Some(Firmware { code: "/f/code".into(), variables: "/f/vars".into(), secure: false }),
             sector_size: 512,
             memory: 1024,
             processors: 2,
@@ -207,12 +224,25 @@ mod tests {
     fn nothing_that_a_guest_writes_reaches_a_file_of_the_user() {
         let argv = machine().argv(Accelerator::Tcg);
         let drives: Vec<&String> = argv.iter().filter(|word| word.contains("file=")).collect();
-        assert_eq!(drives.len(), 3);
+        assert_eq!(drives.len(), 4);
         assert!(
             drives.iter().all(|drive| drive.contains("snapshot=on") || drive.contains("readonly=on")),
             "{drives:?}"
         );
         assert_eq!(drives[0], "file=./a,,b.qcow2,format=qcow2,if=none,id=disk,snapshot=on");
+        assert_eq!(drives[1], "file=./b.raw,format=raw,if=none,id=disk1,snapshot=on");
+    }
+
+    #[test]
+    fn keys_are_written_in_system_management_mode_only() {
+        let mut machine = machine();
+        let has = |machine: &Machine, word: &str| machine.argv(Accelerator::Tcg).contains(&word.to_owned());
+        let guard = "driver=cfi.pflash01,property=secure,value=on";
+        assert!(!has(&machine, guard) && !has(&machine, "q35,smm=on"));
+        machine.firmware.as_mut().unwrap().secure = true;
+        assert!(has(&machine, guard) && has(&machine, "q35,smm=on"));
+        machine.arch = Arch::Arm64;
+        assert!(!has(&machine, guard) && has(&machine, "virt"));
     }
 
     #[test]

@@ -17,10 +17,16 @@ pub const SILENCE_BEFORE_OUTPUT: Duration = Duration::from_secs(8);
 pub const SILENCE_AFTER_OUTPUT: Duration = Duration::from_secs(60);
 
 /// Texts after which no login prompt comes, and what they mean.
-const DOOM: [(&str, &str); 4] = [
+const DOOM: [(&str, &str); 7] = [
     ("Kernel panic - not syncing", "its kernel panicked"),
     ("grub rescue> ", "GRUB did not find its folder /boot/grub"),
     ("\n(initramfs) ", "its initial RAM file system did not find the root file system"),
+    (
+        "): Access Denied",
+        "Secure Boot is on, and no enrolled key has signed its boot loader; Debian's is in shim-signed",
+    ),
+    ("Security Violation", "Secure Boot is on, and shim does not know who signed what it is to start"),
+    ("bad shim signature", "Secure Boot is on, and GRUB was to start a kernel that the distribution has not signed"),
     ("BdsDxe: No bootable option or device was found", "the UEFI firmware found nothing to boot"),
 ];
 
@@ -211,6 +217,16 @@ mod tests {
         assert_eq!(watch.wrote(panic, now).1, Some(Verdict::Doomed("its kernel panicked")));
         let mut watch = Watch::new(Accelerator::Kvm, &login, LIMIT, now);
         assert!(matches!(watch.wrote(panic, now).1, Some(Verdict::KvmUnusable(_))));
+    }
+
+    #[test]
+    fn firmware_that_refuses_a_signature_is_told_from_one_that_finds_nothing() {
+        let (login, now) = (login(), Instant::now());
+        let mut watch = Watch::new(Accelerator::Tcg, &login, LIMIT, now);
+        let refused =
+            b"BdsDxe: failed to load Boot0001 \"UEFI Misc Device\" from PciRoot(0x0)/Pci(0x3,0x0): Access Denied\n";
+        let Some(Verdict::Doomed(reason)) = watch.wrote(refused, now).1 else { panic!("it goes on") };
+        assert!(reason.contains("Secure Boot"), "{reason}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A hook of upstream and its draft change a tree in the same way: the hook is run by bash, the draft on the real target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -89,6 +89,7 @@ fn by_draft(draft: &Utf8Path, hook: &str, root: &Utf8Path, variables: &[(&str, &
             distribution: variable("DISTRO_NAME").into(),
             release: variable("DIB_RELEASE").into(),
             arch: variable("ARCH").into(),
+            image_name: variable("IMAGE_NAME").rsplit('/').next().unwrap().into(),
             variables: variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             ..Facts::default()
         },
@@ -100,6 +101,17 @@ fn by_draft(draft: &Utf8Path, hook: &str, root: &Utf8Path, variables: &[(&str, &
 
 #[track_caller]
 fn equal(element: &str, hook: &str, variables: &[(&str, &str)]) {
+    compare(element, hook, variables, false);
+}
+
+/// As [`equal`], in trees in which commands run.
+#[track_caller]
+fn equal_with_tools(element: &str, hook: &str, variables: &[(&str, &str)]) {
+    compare(element, hook, variables, true);
+}
+
+#[track_caller]
+fn compare(element: &str, hook: &str, variables: &[(&str, &str)], with_tools: bool) {
     let sandbox = Sandbox::new();
     let upstream = upstream_elements().join(element);
     let draft = Utf8PathBuf::from_path_buf(sandbox.path().join(element)).unwrap();
@@ -107,11 +119,18 @@ fn equal(element: &str, hook: &str, variables: &[(&str, &str)]) {
     let (shell, rhai) = (sandbox.path().join("shell"), sandbox.path().join("rhai"));
     tree::make(&shell);
     tree::make(&rhai);
+    if with_tools {
+        tree::furnish(&shell);
+        tree::furnish(&rhai);
+    }
     let before = tree::content(&rhai);
     let expected = by_shell(&upstream, hook, &shell, variables);
     let found = by_draft(&draft, hook, Utf8Path::from_path(&rhai).unwrap(), variables);
     assert_ne!(expected, before, "{element}/{hook} changes nothing: the tree must have what it looks for");
-    assert_eq!(found, expected, "{element}/{hook}");
+    let paths: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+    let differ = paths.into_iter().filter(|path| expected.get(*path) != found.get(*path));
+    let differ: Vec<_> = differ.map(|path| (path, expected.get(path), found.get(path))).collect();
+    assert_eq!(differ, [], "{element}/{hook}: by the shell hook, and by the draft");
 }
 
 #[test]
@@ -163,4 +182,40 @@ fn drafts_that_move_files_about_do_as_their_shell_hooks() {
 fn drafts_of_hooks_outside_the_image_do_as_their_shell_hooks() {
     equal("dpkg", "root.d/50-trim-dpkg", &[]);
     equal("debian-upstart", "root.d/05-debian-upstart", &[]);
+}
+
+#[test]
+fn drafts_that_go_over_files_do_as_their_shell_hooks() {
+    let system = [("PATH", "/usr/bin"), ("DISTRO_NAME", "debian"), ("DIB_RELEASE", "bookworm")];
+    equal_with_tools("dhcp-all-interfaces", "install.d/60-remove-cloud-image-interfaces", &system);
+    equal("openssh-server", "post-install.d/99-harden-sshd-config", &[]);
+    // A variable behind the beginning of a here-document.
+    equal("debian-systemd", "root.d/05-debian-systemd", &[]);
+}
+
+#[test]
+fn drafts_that_run_tools_do_as_their_shell_hooks() {
+    // Where a distribution has them.
+    let path = ("PATH", "/usr/bin");
+    equal_with_tools("cloud-init-disable-resizefs", "post-install.d/50-cloud-init-disable-resizefs", &[path]);
+    equal_with_tools("rpm-distro", "pre-install.d/00-usr-local-bin-secure-path", &[path]);
+    let mirror = [path, ("DIB_DISTRIBUTION_MIRROR", "https://mirror.example/x")];
+    equal_with_tools("openeuler-minimal", "pre-install.d/00-setup-mirror", &mirror);
+    let manifest = [path, ("DIB_MANIFEST_IMAGE_DIR", "/etc"), ("IMAGE_NAME", "/out/image")];
+    equal_with_tools("dpkg", "finalise.d/99-write-dpkg-manifest", &manifest);
+    let kernels = [path, ("YUM", "dnf"), ("DIB_DISABLE_KERNEL_CLEANUP", "0")];
+    equal_with_tools("redhat-common", "finalise.d/01-clean-old-kernels", &kernels);
+    let modules = [path, ("YUM", "dnf"), ("DIB_DNF_MODULE_STREAMS", "nodejs:18 perl:5/common")];
+    equal_with_tools("yum", "pre-install.d/01-module-configuration", &modules);
+    equal_with_tools("hpdsa", "pre-install.d/06-hpdsa", &[path, ("DIB_RELEASE", "jammy")]);
+    let python = [path, ("DISTRO_NAME", "ubuntu"), ("DIB_PYTHON_VERSION", "3")];
+    equal_with_tools("dib-python", "pre-install.d/01-dib-python", &python);
+}
+
+#[test]
+fn drafts_that_run_tools_from_outside_do_as_their_shell_hooks() {
+    equal_with_tools("svc-map", "extra-data.d/11-copy-svc-map-file", &[]);
+    equal_with_tools("runtime-ssh-host-keys", "cleanup.d/90-remove-ssh-host-keys", &[]);
+    equal_with_tools("yum-minimal", "cleanup.d/95-remove-yum-mirror", &[("DIB_YUM_MINIMAL_BOOTSTRAP_REPOS", "x")]);
+    equal_with_tools("docker", "extra-data.d/01-docker-minimal", &[]);
 }

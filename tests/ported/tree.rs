@@ -44,6 +44,19 @@ pub fn make(root: &Path) {
         ("etc/apt/preferences.d/x", ""),
         ("etc/udev/rules.d/x", ""),
         ("etc/sysctl.d/x", ""),
+        ("etc/sudoers", "Defaults env_reset\nDefaults secure_path=\"/sbin:/bin\"\nDefaults secure_path=/usr/bin\n"),
+        ("etc/ssh/sshd_config", "# Ciphers and keying\nCiphers old\n#MACs x\n"),
+        ("etc/ssh/ssh_host_rsa_key", "x"),
+        ("etc/ssh/deep/ssh_host_key.pub", "x"),
+        ("etc/yum.repos.d/dib-mirror-a.repo", "x"),
+        ("etc/yum.repos.d/a.repo.USING_MIRROR", "[a]\n"),
+        ("etc/yum.repos.d/b.repo.USING_MIRROR", "[b]\n"),
+        (
+            "etc/yum.repos.d/openEuler.repo",
+            "baseurl=http://repo.openeuler.org/OS\nbaseurl=http://repo.openeuler.org/source/\n",
+        ),
+        ("etc/apt/sources.list.d/x", ""),
+        ("tmp/svc-map-services", "a: b\n"),
         ("etc/portage/make.conf", ""),
         ("usr/local/bin/x", ""),
         ("var/lib/dbus/machine-id", "0123\n"),
@@ -58,6 +71,44 @@ pub fn make(root: &Path) {
     fs::set_permissions(root.join("etc/machine-id"), fs::Permissions::from_mode(0o444)).unwrap();
     symlink("/dev/null", root.join("etc/udev/rules.d/80-net-name-slot.rules")).unwrap();
     fs::create_dir_all(root.join("tmp")).unwrap();
+}
+
+/// Programs of distributions, of which nothing matters but how they are called.
+const RECORDED: [&str; 8] = ["apt-get", "apt-key", "curl", "dnf", "dpkg-query", "python3", "visudo", "yum"];
+
+/// Says in `/calls` how it was called, and what it read; prints what a hook waits for.
+const RECORDER: &str = r#"#!/usr/bin/bash
+set -eu
+name=${0##*/}
+echo "$name $*" >> /calls
+case "$name ${1:-}" in
+    "apt-key "*) cat >> /calls ;;
+    "curl "*) printf 'a key\n\n' ;;
+    "dnf repoquery") printf 'kernel-1\nkernel-2\n\n' ;;
+    "dpkg-query "*) printf '{"package": "a","status": "ii "},{"package": "b","status": "ii "},' ;;
+esac
+"#;
+
+/// Makes the tree one that commands run in: the tools where distributions have them, and programs that record their calls.
+pub fn furnish(root: &Path) {
+    for folder in ["usr/bin", "proc", "sys", "dev", "run"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for tool in TOOLS.into_iter().chain(["find", "ls", "mv", "readlink", "uname"]) {
+        let path = approve("sh", &["-c", &format!("readlink -f /usr/bin/{tool}")]).trim().to_owned();
+        fs::copy(&path, root.join("usr/bin").join(tool)).unwrap();
+        let listed = approve("ldd", &[&path]);
+        for library in listed.split_whitespace().filter(|word| word.starts_with('/')) {
+            let at = root.join(&library[1..]);
+            fs::create_dir_all(at.parent().unwrap()).unwrap();
+            fs::copy(library, at).unwrap();
+        }
+    }
+    for name in RECORDED {
+        let path = root.join("usr/bin").join(name);
+        fs::write(&path, RECORDER).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
 }
 
 /// Puts bash and its friends into the tree, with what they are linked to; returns what is to be taken away again.
@@ -115,6 +166,11 @@ pub fn content(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
+/// What is no text is told by its length.
+fn text(content: &[u8]) -> String {
+    str::from_utf8(content).map_or_else(|_| format!("{} bytes", content.len()), str::to_owned)
+}
+
 fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -122,7 +178,7 @@ fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<String, String>) {
         let what = if data.is_symlink() {
             format!("-> {}", path.read_link().unwrap().display())
         } else {
-            let text = if data.is_file() { fs::read_to_string(&path).unwrap() } else { "folder".into() };
+            let text = if data.is_file() { text(&fs::read(&path).unwrap()) } else { "folder".into() };
             format!("{:o} {}:{} {text}", data.mode() & 0o7777, data.uid(), data.gid())
         };
         found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(), what);

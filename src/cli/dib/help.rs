@@ -43,8 +43,8 @@ The build:
   --offline                 ask elements to use what they have cached
   --image-cache FOLDER      where elements keep downloads (default: ~/.cache/image-create)
   --logfile FILE            append the output to FILE instead of showing it (see DIB_QUIET)
-  --no-tmpfs, --min-tmpfs GIB
-                            accepted; kiln needs no tmpfs
+  --no-tmpfs                make the build on disk; with --no-cache it is made in memory where enough is free
+  --min-tmpfs GIB           a quarter of the memory that must be free for that (default: 2)
 
 Only in kiln:
   --dib-strict              reproduce defects of diskimage-builder that an image may depend on

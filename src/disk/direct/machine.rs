@@ -4,7 +4,7 @@
 //! its kernel cannot do. All of it is asked before anything slow.
 
 use super::way::Way;
-use super::{DiskError, btrfs, read_only, space, xfs};
+use super::{DiskError, btrfs, read_only, xfs};
 use crate::disk::layout::{Device, FileSystem, Layout, VolumeKind};
 
 /// The file systems that this version can write, for messages.
@@ -41,20 +41,6 @@ pub fn check(layout: &Layout) -> Result<(), DiskError> {
     }
     for filesystem in &layout.filesystems {
         kind(filesystem)?;
-        let pieces = space::locate(layout, &filesystem.device).unwrap_or_default();
-        let disk = |space: &space::Space| match space {
-            space::Space::Disk(disk) => Some(disk.clone()),
-            space::Space::Inside(container) => {
-                let device = &layout.container(container)?.device;
-                layout.disk_of(device).map(|disk| disk.name.clone())
-            }
-        };
-        let mut disks: Vec<_> = pieces.iter().filter_map(|piece| disk(&piece.space)).collect();
-        disks.dedup();
-        if let [one, other, ..] = disks.as_slice() {
-            let why = format!("its volume is on the disks `{one}` and `{other}`; put all of it on one");
-            return Err(DiskError::Shape { node: filesystem.name.clone(), why });
-        }
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ mod xfs;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::layout::{Device, Disk, FileSystem, Layout, Table, VolumeKind};
 use crate::event::Events;
@@ -61,20 +61,23 @@ pub struct Written {
     pub root_hashes: BTreeMap<String, String>,
 }
 
-/// Writes the image of the disk named `disk` of `layout` to the new file `image`. Files beside it, with its name and something
-/// behind it, exist meanwhile.
+/// Writes disks of `layout` to new files: pairs of a disk's name and its image. What lies on several disks is whole when all of them
+/// are written. Files beside an image, with its name and something behind it, exist meanwhile.
 ///
 /// # Errors
 /// When something is of an unknown type, the content does not fit, a secret is missing, or the machine refuses something.
-pub fn write(layout: &Layout, disk: &str, image: &Utf8Path, content: &Content<'_>) -> Result<Written, DiskError> {
-    let disk = layout.disk(disk).ok_or_else(|| DiskError::NoDisk { disk: disk.to_owned() })?;
+pub fn write(layout: &Layout, images: &[(String, Utf8PathBuf)], content: &Content<'_>) -> Result<Written, DiskError> {
+    let disk = |name: &String| layout.disk(name).ok_or_else(|| DiskError::NoDisk { disk: name.clone() });
     check(layout)?;
-    let file = partition(disk, image)?;
+    let open = |(name, path): &(String, Utf8PathBuf)| {
+        Ok(space::Image { disk: name.clone(), path: path.clone(), file: partition(disk(name)?, path)? })
+    };
+    let images = images.iter().map(open).collect::<Result<Vec<_>, DiskError>>()?;
     // Folders of mount points are in the tree of the file system around them, as DIB makes them.
     for mounted in layout.mounts().iter().filter(|mounted| mounted.point.starts_with('/')) {
         tree::make_mount_point(content.tree, mounted.point)?;
     }
-    let mut spaces = Spaces::new(layout, &disk.name, image, file)?;
+    let mut spaces = Spaces::new(layout, images)?;
     for filesystem in &layout.filesystems {
         write_filesystem(layout, filesystem, &spaces, content)?;
     }
@@ -108,11 +111,11 @@ pub fn partition(disk: &Disk, image: &Utf8Path) -> Result<File, DiskError> {
     Ok(file)
 }
 
-/// Writes a file system into its place, when that is on this disk.
+/// Writes a file system into its place, when any of that is on a disk that is written.
 fn write_filesystem(
     layout: &Layout,
     filesystem: &FileSystem,
-    spaces: &Spaces<'_>,
+    spaces: &Spaces,
     content: &Content<'_>,
 ) -> Result<(), DiskError> {
     let pieces = space::locate(layout, &filesystem.device).unwrap_or_default();
@@ -145,8 +148,8 @@ fn write_at(
     fill(&Job { layout, filesystem, image, start, sector, tree, time, events }, file)
 }
 
-/// Writes the thin pools on this disk with the file systems of their volumes.
-fn write_thin_pools(layout: &Layout, spaces: &Spaces<'_>, content: &Content<'_>) -> Result<(), DiskError> {
+/// Writes the thin pools on these disks with the file systems of their volumes.
+fn write_thin_pools(layout: &Layout, spaces: &Spaces, content: &Content<'_>) -> Result<(), DiskError> {
     for group in &layout.volume_groups {
         for pool in &group.volumes {
             let VolumeKind::ThinPool { data, .. } = &pool.kind else { continue };
@@ -182,8 +185,8 @@ fn fill(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
     }
 }
 
-/// Writes the trees of hashes of what is on this disk; the root hashes by name.
-fn write_hashes(layout: &Layout, spaces: &Spaces<'_>) -> Result<BTreeMap<String, String>, DiskError> {
+/// Writes the trees of hashes of what is on these disks; the root hashes by name.
+fn write_hashes(layout: &Layout, spaces: &Spaces) -> Result<BTreeMap<String, String>, DiskError> {
     let mut roots = BTreeMap::new();
     for verity in &layout.verity {
         let (data, hash) = (single(layout, &verity.data, spaces), single(layout, &verity.hash, spaces));
@@ -198,8 +201,8 @@ fn write_hashes(layout: &Layout, spaces: &Spaces<'_>) -> Result<BTreeMap<String,
     Ok(roots)
 }
 
-/// Writes label and metadata of every physical volume on this disk.
-fn write_volume_groups(layout: &Layout, spaces: &Spaces<'_>, content: &Content<'_>) -> Result<(), DiskError> {
+/// Writes label and metadata of every physical volume on these disks.
+fn write_volume_groups(layout: &Layout, spaces: &Spaces, content: &Content<'_>) -> Result<(), DiskError> {
     for group in &layout.volume_groups {
         for volume in &group.physical_volumes {
             let Some((piece, file)) = single(layout, &volume.device, spaces) else { continue };
@@ -214,8 +217,8 @@ fn write_volume_groups(layout: &Layout, spaces: &Spaces<'_>, content: &Content<'
     Ok(())
 }
 
-/// The one piece that `device` is, and its file, when that is on this disk.
-fn single<'a>(layout: &Layout, device: &Device, spaces: &'a Spaces<'_>) -> Option<(Piece, &'a File)> {
+/// The one piece that `device` is, and its file, when that is on one of these disks.
+fn single<'a>(layout: &Layout, device: &Device, spaces: &'a Spaces) -> Option<(Piece, &'a File)> {
     let mut pieces = space::locate(layout, device)?;
     let last = pieces.pop().filter(|_| pieces.is_empty())?;
     let (_, file) = spaces.file(&last.space)?;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::DiskError;
 use super::pieces::{self, Temporary};
@@ -91,41 +91,51 @@ pub(super) fn from_the_inside(layout: &Layout) -> Vec<&Luks> {
     containers
 }
 
-/// The files of the spaces of one disk.
-pub(super) struct Spaces<'a> {
-    disk: String,
-    image: &'a Utf8Path,
-    file: File,
+/// The open image of a disk.
+pub(super) struct Image {
+    pub disk: String,
+    pub path: Utf8PathBuf,
+    pub file: File,
+}
+
+/// The files of the spaces of the disks that are written.
+pub(super) struct Spaces {
+    images: Vec<Image>,
     insides: BTreeMap<String, Temporary>,
 }
 
-impl<'a> Spaces<'a> {
-    /// The disk named `disk`, whose image is the open `file` at `image`, and a new empty file for every container on it.
-    pub fn new(layout: &Layout, disk: &str, image: &'a Utf8Path, file: File) -> Result<Self, DiskError> {
+impl Spaces {
+    /// The disks with these images, and a new empty file for every container on them.
+    pub fn new(layout: &Layout, images: Vec<Image>) -> Result<Self, DiskError> {
         let mut insides = BTreeMap::new();
         for container in &layout.luks {
-            if layout.disk_of(&container.device).is_some_and(|found| found.name == disk) {
+            let on = layout.disk_of(&container.device);
+            if let Some(image) = images.iter().find(|image| on.is_some_and(|disk| disk.name == image.disk)) {
                 let what = format!("{}.inside", container.name);
-                insides.insert(container.name.clone(), Temporary::new(image, &what, container.size)?);
+                insides.insert(container.name.clone(), Temporary::new(&image.path, &what, container.size)?);
             }
         }
-        Ok(Self { disk: disk.to_owned(), image, file, insides })
+        Ok(Self { images, insides })
     }
 
     /// A new file of `size` bytes, all of them a hole, for what is made on the way.
     pub fn temporary(&self, what: &str, size: u64) -> Result<Temporary, DiskError> {
-        Temporary::new(self.image, what, size)
+        let beside = self.images.first().map(|image| image.path.as_path()).unwrap_or(Utf8Path::new("image"));
+        Temporary::new(beside, what, size)
     }
 
-    /// The path and the file of a space; `None` when it is on another disk.
+    /// The path and the file of a space; `None` when it is on a disk that is not written.
     pub fn file(&self, space: &Space) -> Option<(&Utf8Path, &File)> {
         match space {
-            Space::Disk(disk) => (*disk == self.disk).then_some((self.image, &self.file)),
+            Space::Disk(disk) => {
+                let image = self.images.iter().find(|image| image.disk == *disk)?;
+                Some((image.path.as_path(), &image.file))
+            }
             Space::Inside(container) => self.insides.get(container).map(|inside| (inside.path.as_path(), &inside.file)),
         }
     }
 
-    /// Whether any of `pieces` is on this disk.
+    /// Whether any of `pieces` is on a disk that is written.
     pub fn have(&self, pieces: &[Piece]) -> bool {
         pieces.iter().any(|piece| self.file(&piece.space).is_some())
     }

@@ -61,7 +61,8 @@ impl Fixture {
         let config = config::parse(yaml, "test").unwrap();
         let layout = solve::solve(&config, &solve::tests::parameters(), size, "seed").unwrap();
         let image = self.path(name);
-        write(&layout, "image0", &image, &content(&self.tree(), &BTreeMap::new())).map(|_| (layout, image))
+        write(&layout, &[("image0".to_owned(), image.clone())], &content(&self.tree(), &BTreeMap::new()))
+            .map(|_| (layout, image))
     }
 }
 
@@ -192,7 +193,7 @@ fn a_file_system_has_the_mode_and_owner_of_its_folder() {
     let config = config::parse(yaml, "test").unwrap();
     let layout = solve::solve(&config, &solve::tests::parameters(), 0, "seed").unwrap();
     let image = fixture.path("home.raw");
-    write(&layout, "image1", &image, &content(&fixture.tree(), &BTreeMap::new())).unwrap();
+    write(&layout, &[("image1".to_owned(), image.clone())], &content(&fixture.tree(), &BTreeMap::new())).unwrap();
     check_ext_at(&image, 0);
     assert!(debugfs(&image, &layout, "/home", "stat <2>").contains("Mode:  01777"));
 }

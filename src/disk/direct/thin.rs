@@ -32,7 +32,7 @@ pub(super) fn write(
     group: &VolumeGroup,
     pool: &LogicalVolume,
     volumes: &[Thin],
-    spaces: &Spaces<'_>,
+    spaces: &Spaces,
     events: &Events,
 ) -> Result<(), DiskError> {
     let VolumeKind::ThinPool { data, metadata, chunk_size } = &pool.kind else { return Ok(()) };
@@ -99,7 +99,7 @@ fn restore(
     pool: &LogicalVolume,
     list: &str,
     size: u64,
-    spaces: &Spaces<'_>,
+    spaces: &Spaces,
     events: &Events,
     then: impl FnOnce(&Utf8Path) -> Result<(), DiskError>,
 ) -> Result<(), DiskError> {

@@ -76,4 +76,12 @@ impl Layout {
     pub fn verity_of(&self, device: &Device) -> Option<&Verity> {
         self.verity.iter().find(|verity| verity.data == *device)
     }
+
+    /// The name that systemd-veritysetup-generator(8) gives `verity`, whatever its node is called: `root` when `/` is on it, `usr`
+    /// when `/usr` is. Any other has none: no word of the kernel's command line opens it.
+    pub fn verified_name(&self, verity: &Verity) -> Option<&'static str> {
+        let points = [("/", "root"), ("/usr", "usr")];
+        let on_it = |point| self.at(point).is_some_and(|filesystem| filesystem.device == verity.data);
+        points.into_iter().find_map(|(point, name)| on_it(point).then_some(name))
+    }
 }

@@ -63,7 +63,7 @@ impl Fixture {
             let image = self.path(&format!("{}.raw", disk.name));
             let (tree, secrets, events) = (self.path("tree"), std::collections::BTreeMap::new(), Events::none());
             let content = direct::Content { tree: &tree, time: Some(TIME), secrets: &secrets, events: &events };
-            direct::write(&layout, &disk.name, &image, &content).unwrap();
+            direct::write(&layout, &[(disk.name.clone(), image.clone())], &content).unwrap();
             (disk.name.clone(), image)
         };
         let images: Vec<_> = layout.disks.iter().map(write).collect();

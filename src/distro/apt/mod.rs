@@ -16,6 +16,7 @@ mod fixture;
 pub mod index;
 pub mod initramfs;
 pub mod install;
+pub mod loan;
 pub mod packages;
 pub mod relation;
 pub mod release;

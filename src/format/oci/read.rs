@@ -58,6 +58,12 @@ pub struct Image {
     pub blobs: Vec<Descriptor>,
 }
 
+/// Whether `text` is `sha256:` and 64 digits: it becomes part of addresses.
+fn is_digest(text: &str) -> bool {
+    let digits = text.strip_prefix("sha256:").unwrap_or_default();
+    digits.len() == 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 impl Archive {
     /// Reads the list of members.
     ///
@@ -89,21 +95,25 @@ impl Archive {
             return Err(self.damaged("its manifest has another digest than the index says"));
         }
         let Manifest { config, layers } = self.parse(&manifest)?;
-        let blobs = std::iter::once(config).chain(layers).collect();
+        let blobs: Vec<_> = std::iter::once(config).chain(layers).collect();
+        if !blobs.iter().all(|blob| is_digest(&blob.digest)) {
+            return Err(self.damaged("a blob's digest is no SHA-256"));
+        }
         Ok(Image { manifest, media_type: found.media_type, blobs })
     }
 
-    /// The bytes of a blob.
+    /// At most `length` bytes of a blob, from `offset` on.
     ///
     /// # Errors
     /// It is not in the archive, or the file cannot be read.
-    pub fn blob(&self, blob: &Descriptor) -> Result<impl Read + use<>, FormatError> {
+    pub fn blob(&self, blob: &Descriptor, offset: u64, length: u64) -> Result<impl Read + use<>, FormatError> {
         let digest = blob.digest.strip_prefix("sha256:").unwrap_or_default();
-        let (offset, length) = self.member(&super::blob(digest))?;
-        if length != blob.size {
+        let (start, size) = self.member(&super::blob(digest))?;
+        if size != blob.size {
             return Err(self.damaged("a blob has another size than the manifest says"));
         }
-        self.part(offset, length)
+        let offset = offset.min(size);
+        self.part(start + offset, length.min(size - offset))
     }
 
     fn part(&self, offset: u64, length: u64) -> Result<std::io::Take<File>, FormatError> {

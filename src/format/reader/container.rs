@@ -1,7 +1,7 @@
 //! The file of an image, read at offsets that the file itself names.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -23,11 +23,17 @@ impl Container {
     /// Opens the file at `path`, which errors call a `format`.
     pub fn open(path: &Utf8Path, format: &'static str) -> Result<Self, FormatError> {
         use std::io::{Seek, SeekFrom};
-        let mut file = File::open(path).map_err(FormatError::io("read", path))?;
-        if file.metadata().map_err(FormatError::io("read", path))?.is_dir() {
+        // Before it is opened: a pipe would wait for its writer.
+        let kind = std::fs::metadata(path).map_err(FormatError::io("read", path))?.file_type();
+        if kind.is_dir() {
             let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
             return Err(FormatError::io("read", path)(error));
         }
+        if !kind.is_file() && !kind.is_block_device() {
+            let error = std::io::Error::other("it is neither a file nor a disk");
+            return Err(FormatError::io("read", path)(error));
+        }
+        let mut file = File::open(path).map_err(FormatError::io("read", path))?;
         // A block device's metadata has no length.
         let length = file.seek(SeekFrom::End(0)).map_err(FormatError::io("read", path))?;
         Ok(Self { file, path: path.to_owned(), length, format })
@@ -68,6 +74,14 @@ impl Container {
             return Err(self.damaged("it ends too early"));
         }
         self.file.read_exact_at(bytes, offset).map_err(|error| self.failed(error))
+    }
+
+    /// Refuses more tables of `length` bytes each than the file has room for. Each is read once in a walk through the disk: a few that are
+    /// named again and again would make it one without end.
+    pub fn check_tables(&self, number: usize, length: u64) -> Result<(), FormatError> {
+        let bytes = (number as u64).saturating_mul(length);
+        // The last may be cut off by the end of the file.
+        if bytes <= self.length.saturating_add(length) { Ok(()) } else { Err(self.damaged("its tables are shared")) }
     }
 
     /// `length` bytes at `offset`: a table, which must not be larger than any sensible one.

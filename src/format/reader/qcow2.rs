@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use flate2::{Decompress, FlushDecompress};
-use zstd::stream::raw::{Decoder, Operation};
+use zstd::stream::raw::{DParameter, Decoder, Operation};
 
 use super::container::{Container, be};
 use super::tables::Tables;
@@ -85,6 +85,10 @@ impl Image {
             return Err(file.damaged("its first table is too short"));
         }
         let l1 = file.table(be::u64(&header, 40), size.div_ceil(coverage) * 8)?;
+        file.check_tables(
+            l1.chunks_exact(8).filter(|entry| be::u64(entry, 0) & OFFSET != 0).count(),
+            1 << cluster_bits,
+        )?;
         Ok(Self { file, size, cluster_bits, version, zstd, l1, tables: Tables::default() })
     }
 
@@ -143,6 +147,10 @@ fn unpack_deflate(packed: &[u8], plain: &mut [u8]) -> bool {
 
 fn unpack_zstd(packed: &[u8], plain: &mut [u8]) -> bool {
     let Ok(mut decoder) = Decoder::new() else { return false };
+    // Four times the largest cluster: a frame may ask for much more memory than that.
+    if decoder.set_parameter(DParameter::WindowLogMax(23)).is_err() {
+        return false;
+    }
     let (mut read, mut written) = (0, 0);
     while written < plain.len() {
         match decoder.run_on_buffers(&packed[read..], &mut plain[written..]) {

@@ -59,6 +59,7 @@ impl Image {
             return Err(file.unsupported("another compression"));
         }
         let directory = file.table(directory, size.div_ceil(grain * entries).saturating_mul(4))?;
+        file.check_tables(directory.chunks_exact(4).filter(|entry| le::u32(entry, 0) != 0).count(), entries * 4)?;
         let zero_grains = flags & ZERO_GRAINS != 0;
         Ok(Self { file, size, grain, entries, zero_grains, compressed, directory, tables: Tables::default() })
     }

@@ -85,6 +85,6 @@ pub fn probe(window: &Window) -> Result<Option<Filesystem>, InspectError> {
         label: name,
         uuid: valid.then(|| format!("{:04X}-{:04X}", number >> 16, number & 0xffff)),
         size: Some(geometry.size),
-        used: Some(used * geometry.cluster),
+        used: used.map(|used| used * geometry.cluster),
     }))
 }

@@ -1,17 +1,28 @@
-//! `sed -i`: each command of its program becomes an edit of the file.
+//! `sed -i`: each command of its program becomes an edit of the file, where that is possible.
 
 use super::sed::{self, Edit};
-use super::{Call, has};
+use super::{Call, has, kernel, run};
 use crate::port::hook::{Hook, Use};
 use crate::port::kept::Kept;
 use crate::port::step::{Step, verb};
 use crate::port::value::{Base, Part, Value, quoted};
 
-/// `sed -i`
+/// `sed -i`: edits where its commands look at one line each, else the tool itself, inside the image.
 ///
 /// # Errors
-/// The program looks at more than one line, or a copy of the file is wanted.
+/// It prints, or edits files of the host.
 pub fn sed(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<Vec<Step>, Kept> {
+    let in_place =
+        call.arguments.iter().any(|word| word.source.starts_with("-i") || word.source.starts_with("--in-place"));
+    match hook.attempt(|hook| edited(hook, call)) {
+        Err(kept) if hook.in_image() && in_place => {
+            hook.attempt(|hook| run::command(hook, call, None)).map_err(|_| kept)
+        }
+        other => other,
+    }
+}
+
+fn edited(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<Vec<Step>, Kept> {
     call.unredirected()?;
     // `-ie` is no `-i -e`: the rest of the word is the ending of a copy.
     for word in call.arguments {
@@ -49,6 +60,10 @@ pub fn sed(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<Vec<Step>, Kept> {
         let path = hook.path(file)?;
         if path.pattern {
             return Err(Kept::new("`sed` of a pattern of files"));
+        }
+        if let Some(more) = kernel::edited(hook, &path, &edits) {
+            steps.extend(more);
+            continue;
         }
         hook.need_write(&path);
         for edit in &edits {

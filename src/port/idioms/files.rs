@@ -62,6 +62,7 @@ pub fn rm(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<Vec<Step>, Kept> {
     for path in paths(hook, &operands)? {
         // A variable of the script whose values are written out is no danger; another one could be empty.
         let own = matches!(path.parts.first(), Some(Part::Code(code)) if hook.single.iter().any(|name| hook.locals.get(name).is_some_and(|local| local.name == *code)));
+        let own = own || path.folder.is_some();
         if !own && path.prefix().trim_end_matches('/').is_empty() {
             return Err(Kept::new("removes what a variable names alone"));
         }
@@ -134,10 +135,29 @@ pub fn ln(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<Vec<Step>, Kept> {
     if link.pattern {
         return Err(Kept::new("a link by a pattern of files"));
     }
-    let name = points_to.literal().and_then(|text| text.rsplit('/').find(|part| !part.is_empty()).map(str::to_owned));
+    let name = last_part(&points_to);
     hook.need_write(&link);
-    let at = if has(&options, &["-T"]) { link.code() } else { place(hook, &link, name.as_deref())? };
+    let at = match (has(&options, &["-T"]), &name) {
+        (true, _) => link.code(),
+        (false, None) => {
+            hook.import("variables");
+            hook.import("files");
+            format!("files::place(image, {}, variables::basename({}))", link.code(), points_to.code())
+        }
+        (false, name) => place(hook, &link, name.as_deref())?,
+    };
     Ok(vec![verb("symlink", vec![points_to.code(), at])])
+}
+
+/// The last part of a path, when it is written out.
+fn last_part(path: &Value) -> Option<String> {
+    match path.parts.as_slice() {
+        [Part::Text(text)] => text.rsplit('/').find(|part| !part.is_empty()).map(str::to_owned),
+        [.., Part::Text(text)] => {
+            text.rsplit_once('/').map(|(_, name)| name.to_owned()).filter(|name| !name.is_empty())
+        }
+        _ => None,
+    }
 }
 
 /// Endings of files that nobody gives a folder.

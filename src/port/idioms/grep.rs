@@ -20,8 +20,13 @@ pub fn condition(hook: &mut Hook<'_>, command: &Command) -> Result<String, Kept>
         (None, [pattern, file]) => (*pattern, *file),
         _ => return Err(Kept::new("`grep` of what is not one file")),
     };
-    let pattern = hook.value(pattern, Use::Whole)?;
-    let text = pattern.literal().filter(|_| pattern.base == Base::Plain);
+    let text = match hook.constant(pattern) {
+        Some(text) => Some(text.to_owned()),
+        None => {
+            let pattern = hook.value(pattern, Use::Whole)?;
+            pattern.literal().filter(|_| pattern.base == Base::Plain)
+        }
+    };
     let text = text.ok_or_else(|| Kept::new("a pattern of `grep` that depends on a variable"))?;
     let expression = if call.name == "fgrep" || has(&options, &["-F", "--fixed-strings"]) {
         regex::escape(&text)

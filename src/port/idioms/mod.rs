@@ -8,6 +8,7 @@ mod edits;
 mod expression;
 mod files;
 pub mod grep;
+mod kernel;
 mod output;
 mod packages;
 pub mod run;
@@ -53,7 +54,14 @@ impl<'a> Call<'a> {
         let Some(first) = words.first() else { return Err(Kept::new("a command without words")) };
         let by_variable =
             matches!(first.pieces.as_slice(), [Piece::Variable { name, form: Form::Plain, .. }] if name == "YUM");
-        let name = if by_variable { Some("yum".to_owned()) } else { first.literal() };
+        // The tools of a virtual environment, wherever it is.
+        let pip = |text: &str| text.ends_with("/bin/pip") || text.ends_with("/bin/pip3");
+        let by_pip = matches!(first.pieces.last(), Some(Piece::Text { text, .. }) if pip(text));
+        let name = match first.literal() {
+            _ if by_variable => Some("yum".to_owned()),
+            _ if by_pip => Some("pip".to_owned()),
+            other => other,
+        };
         let name = name.ok_or_else(|| Kept::new(format!("a command named by `{}`", first.source)))?;
         Ok(Self { name, program: first, arguments: &words[1..], command })
     }
@@ -185,6 +193,7 @@ pub fn command(hook: &mut Hook<'_>, command: &Command, _line: usize) -> Result<V
         "install" => copies::install(hook, &call),
         "sed" => edits::sed(hook, &call),
         "systemctl" => services::systemctl(hook, &call),
+        "grubby" => kernel::grubby(hook, &call),
         "useradd" => accounts::useradd(hook, &call),
         "groupadd" => accounts::groupadd(hook, &call),
         "install-packages" => packages::install_packages(hook, &call),
@@ -204,8 +213,10 @@ pub fn pipe(hook: &mut Hook<'_>, parts: &[Statement]) -> Result<Vec<Step>, Kept>
         return Err(refused());
     };
     let from = Call::new(from)?;
-    let Some(text) = output::text(hook, &from)? else {
-        return Err(Kept::new(format!("a pipe from `{}`", from.name)));
+    let text = match output::text(hook, &from)? {
+        Some(text) => text,
+        None if run::is_tool(&from.name) && from.name != "sed" => run::printed(hook, &from)?,
+        None => return Err(Kept::new(format!("a pipe from `{}`", from.name))),
     };
     if !from.command.redirects.iter().all(|redirect| is_harmless(redirect) || matches!(redirect, Redirect::Here(_))) {
         return Err(refused());

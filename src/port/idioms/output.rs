@@ -1,6 +1,6 @@
 //! Texts that go into files: here-documents, `echo`, `printf`; `>`, `>>`, `tee`, `dd of=`.
 
-use super::Call;
+use super::{Call, kernel};
 use crate::port::hook::{Hook, Use};
 use crate::port::kept::Kept;
 use crate::port::shell::{Redirect, Word};
@@ -147,13 +147,13 @@ pub fn sink(hook: &mut Hook<'_>, call: &Call<'_>, piped: Option<Value>) -> Resul
         if head.is_empty() {
             to.pieces.remove(0);
         }
-        return write(hook, &to, &text, false);
+        return write(hook, &to, Use::Split, &text, false);
     }
     let (options, files) = call.known_options(&["-a", "--append"], &[])?;
     let append = super::has(&options, &["-a", "--append"]);
     let mut steps = Vec::new();
     for file in files {
-        steps.extend(write(hook, file, &text, append)?);
+        steps.extend(write(hook, file, Use::Split, &text, append)?);
     }
     Ok(steps)
 }
@@ -174,7 +174,7 @@ pub fn redirected(hook: &mut Hook<'_>, redirects: &[Redirect], text: &Value) -> 
         }
     }
     match target {
-        Some((to, append)) => write(hook, to, text, append),
+        Some((to, append)) => write(hook, to, Use::Whole, text, append),
         None => {
             let mut message = text.clone();
             if let Some(Part::Text(last)) = message.parts.last_mut()
@@ -190,18 +190,25 @@ pub fn redirected(hook: &mut Hook<'_>, redirects: &[Redirect], text: &Value) -> 
     }
 }
 
-fn write(hook: &mut Hook<'_>, to: &Word, text: &Value, append: bool) -> Result<Vec<Step>, Kept> {
+/// The step that puts `text` into a file; its name is split at blanks when it is an argument, not after `>`.
+///
+/// # Errors
+/// The file is none of the image.
+pub fn write(hook: &mut Hook<'_>, to: &Word, how: Use, text: &Value, append: bool) -> Result<Vec<Step>, Kept> {
     match to.literal().as_deref() {
         Some("/dev/null") => return Ok(vec![Step::Nothing(String::new())]),
         Some("/dev/stderr" | "/dev/stdout") => return Ok(vec![Step::Log(text.code())]),
         _ => {}
     }
-    // A redirection to several files is an error in bash: no check is needed.
-    let value = hook.value(to, Use::Whole)?;
+    // A redirection to several files is an error in bash: no check is needed there.
+    let value = hook.value(to, how)?;
     if to.has_pattern() {
         return Err(Kept::new("output to a pattern of files"));
     }
     let path = hook.located(value, &to.source)?;
+    if append && let Some(steps) = kernel::appended(hook, &path, text) {
+        return Ok(steps);
+    }
     hook.need_write(&path);
     let name = if append { "append_to_file" } else { "write_file" };
     Ok(vec![verb(name, vec![path.code(), text.code()])])

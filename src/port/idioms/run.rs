@@ -2,7 +2,7 @@
 //!
 //! Only tools that are known: what an element brings may need variables that a draft's commands do not have.
 
-use super::{Call, is_harmless};
+use super::{Call, is_harmless, output};
 use crate::port::hook::{Hook, Use};
 use crate::port::kept::Kept;
 use crate::port::shell::{Command, Form, Piece, Redirect, Word};
@@ -80,6 +80,25 @@ const LOCAL: &[&str] = &[
     "grub2-set-default",
     "grub-set-default",
     "grub2-editenv",
+    "install",
+    "migrate-pax",
+    "readlink",
+    "sed",
+    "uname",
+];
+
+/// Tools that hooks on the host use on the image's files, and that do the same inside it.
+const FROM_HOST: &[&str] = &["chmod", "chown", "cp", "find", "install", "mv"];
+
+/// Tests and actions of `find` without a path or a command in them, and whether a value follows.
+const FIND: &[(&str, bool)] = &[
+    ("-delete", false),
+    ("-iname", true),
+    ("-maxdepth", true),
+    ("-mindepth", true),
+    ("-name", true),
+    ("-print", false),
+    ("-type", true),
 ];
 
 /// Tools that fetch.
@@ -127,9 +146,13 @@ fn fetches(name: &str, arguments: &[Word]) -> bool {
 pub fn command(hook: &mut Hook<'_>, call: &Call<'_>, stdin: Option<Value>) -> Result<Vec<Step>, Kept> {
     let mut entries = Vec::new();
     let mut stdin = stdin;
+    let mut file = None;
     for redirect in &call.command.redirects {
         match redirect {
             Redirect::Here(word) => stdin = Some(hook.value(word, Use::Whole)?),
+            Redirect::Write { stream: 1, to, append } if file.is_none() && !is_harmless(redirect) => {
+                file = Some((to, *append));
+            }
             other if is_harmless(other) => {}
             Redirect::Other(what) => return Err(Kept::new(what.clone())),
             _ => return Err(Kept::new(format!("the output of `{}` in a file", call.name))),
@@ -157,7 +180,53 @@ pub fn command(hook: &mut Hook<'_>, call: &Call<'_>, stdin: Option<Value>) -> Re
     if !entries.is_empty() {
         all.push(format!("#{{ {} }}", entries.join(", ")));
     }
-    Ok(vec![verb("run_in_chroot", all)])
+    let Some((to, append)) = file else { return Ok(vec![verb("run_in_chroot", all)]) };
+    // The shell empties the file before the command could read it.
+    if call.arguments.iter().any(|word| word.source == to.source) || !only_output(call) {
+        return Err(Kept::new(format!("the output of `{}` in a file", call.name)));
+    }
+    hook.import("variables");
+    let mut text = Value::default();
+    text.push_code(format!("variables::printed(image.run_in_chroot({}).stdout)", all.join(", ")));
+    output::write(hook, to, Use::Whole, &text, append)
+}
+
+/// Nothing but the command's own output goes where its output goes.
+fn only_output(call: &Call<'_>) -> bool {
+    !call.command.redirects.iter().any(|redirect| {
+        matches!(redirect, Redirect::Duplicate { .. } | Redirect::Write { stream: -1, .. } | Redirect::Other(_))
+    })
+}
+
+/// What the command prints, as an expression; where `$(…)` counts its status, one other than 0 stops the draft.
+///
+/// # Errors
+/// As [`command`].
+pub fn output(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<String, Kept> {
+    call.unredirected()?;
+    if !only_output(call) || !call.command.assignments.is_empty() {
+        return Err(Kept::new(format!("the output of `{}` with its messages or variables of its own", call.name)));
+    }
+    // Whatever stands in its arguments is looked at by nobody.
+    let checked = std::mem::take(&mut hook.checked);
+    let arguments = inside(hook, call);
+    hook.checked = checked;
+    let options = if checked { "" } else { ", #{ check: false }" };
+    Ok(format!("image.run_in_chroot({}{options}).stdout", arguments?))
+}
+
+/// What the command hands to the next one of a pipe.
+///
+/// # Errors
+/// As [`command`].
+pub fn printed(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<Value, Kept> {
+    let before = std::mem::replace(&mut hook.checked, hook.pipefail);
+    let output = output(hook, call);
+    hook.checked = before;
+    hook.import("variables");
+    let mut text = Value::default();
+    text.push_code(format!("variables::printed({})", output?));
+    Ok(text)
 }
 
 /// The command's success as a condition.
@@ -185,6 +254,21 @@ pub fn tool(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<Vec<Step>, Kept> {
     command(hook, call, None)
 }
 
+/// An argument of one of [`FROM_HOST`] is a path; `previous` stands before it.
+fn is_path(tool: &str, index: usize, previous: &str, value: &Value) -> Result<bool, Kept> {
+    let option = value.prefix().starts_with('-');
+    match tool {
+        "chmod" | "chown" => Ok(!option && index > 0),
+        "install" => Ok(!option && !["-m", "-o", "-g"].contains(&previous)),
+        "find" if option => match FIND.iter().find(|(name, _)| *name == value.prefix()) {
+            Some(_) => Ok(false),
+            None => Err(Kept::new(format!("`find {}` on the host", value.prefix()))),
+        },
+        "find" => Ok(!FIND.iter().any(|(name, valued)| *valued && *name == previous)),
+        _ => Ok(!option),
+    }
+}
+
 /// The list of program and arguments.
 fn inside(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<String, Kept> {
     let (mut name, mut program, mut arguments) = (call.name.clone(), call.program, call.arguments);
@@ -204,11 +288,15 @@ fn inside(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<String, Kept> {
         return Err(Kept::new(format!("the command `{name}`")));
     }
     let from_host = !hook.in_image() && !by_chroot;
-    if from_host && (hook.phase == crate::plan::Phase::Root || !["mv", "cp", "chmod", "chown"].contains(&name.as_str()))
-    {
+    if from_host && (hook.phase == crate::plan::Phase::Root || !FROM_HOST.contains(&name.as_str())) {
         return Err(Kept::new(format!("`{name}` on the host")));
     }
-    let mut words = vec![hook.value(program, Use::Split)?.code()];
+    let program = hook.value(program, Use::Split)?;
+    if program.base != Base::Plain || program.pattern {
+        return Err(Kept::new(format!("a command named by `{}`", call.program.source)));
+    }
+    let mut words = vec![program.code()];
+    let mut previous = String::new();
     let mut lists: Vec<String> = Vec::new();
     for (index, word) in arguments.iter().enumerate() {
         if word.has_pattern() {
@@ -236,8 +324,12 @@ fn inside(hook: &mut Hook<'_>, call: &Call<'_>) -> Result<String, Kept> {
             }
         }
         let value = hook.value(word, Use::Split)?;
-        let operand = value.prefix().starts_with('-') || (index == 0 && ["chmod", "chown"].contains(&name.as_str()));
-        let value = if from_host && !operand { hook.located(value, &word.source)? } else { value };
+        let value = if from_host && is_path(&name, index, &previous, &value)? {
+            hook.located(value, &word.source)?
+        } else {
+            value
+        };
+        previous.clone_from(&word.source);
         if value.base != Base::Plain || value.prefix().starts_with("/tmp/in_target.d") {
             return Err(Kept::new(format!("`{}`, a folder of the host, for a command in the image", word.source)));
         }

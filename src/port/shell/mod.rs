@@ -5,6 +5,7 @@
 
 pub mod braces;
 pub mod comments;
+pub mod documents;
 pub mod reader;
 pub mod words;
 
@@ -169,13 +170,8 @@ pub enum Form {
     DefaultUnset(Word),
     /// `${X:?…}`
     Required,
-    /// `${X//pattern/replacement}`; both without anything special.
-    Replace {
-        /// What is replaced.
-        pattern: String,
-        /// By what.
-        replacement: String,
-    },
+    /// `${X//a/b}`, `${X%a*}` and the like: the function of `std/variables` that does the same, and its texts.
+    Changed(&'static str, Vec<String>),
     /// Another one, by its name with an article.
     Other(String),
 }

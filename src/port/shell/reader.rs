@@ -11,7 +11,7 @@ use brush_parser::ast::{
 };
 use brush_parser::{Parser, ParserOptions, SourceSpan};
 
-use super::{Assignment, Command, Node, Redirect, Script, Statement, Test, braces, comments, words};
+use super::{Assignment, Command, Node, Redirect, Script, Statement, Test, braces, comments, documents, words};
 
 /// Reads `text`.
 ///
@@ -19,7 +19,8 @@ use super::{Assignment, Command, Node, Redirect, Script, Statement, Test, braces
 /// It is no shell script; the text says where.
 pub fn read(text: &str) -> Result<Script, String> {
     let interpreter = text.lines().next().and_then(|line| line.strip_prefix("#!")).unwrap_or_default().trim();
-    let mut parser = Parser::new(Cursor::new(text.as_bytes()), &ParserOptions::default());
+    let spelled = documents::respelled(text)?;
+    let mut parser = Parser::new(Cursor::new(spelled.as_bytes()), &ParserOptions::default());
     let program = parser.parse_program().map_err(|error| error.to_string())?;
     let mut reader = Reader { documents: Vec::new(), line: 1 };
     let statements = program.complete_commands.iter().flat_map(|list| reader.list(list)).collect();

@@ -71,6 +71,51 @@ fn one(piece: &WordPiece, bare: bool) -> Vec<Piece> {
     }
 }
 
+/// A text that means itself as a pattern.
+fn is_plain(text: &str) -> bool {
+    !text.contains(['*', '?', '[', '\\', '"', '\'', '$', '`', '&', '~', '{', '}'])
+}
+
+/// The function that does what `${X/pattern/replacement}` does, and its texts.
+fn replaced(pattern: &str, replacement: &str, kind: &SubstringMatchKind) -> Option<(&'static str, Vec<String>)> {
+    if pattern.is_empty() || !is_plain(replacement) {
+        return None;
+    }
+    let function = match kind {
+        SubstringMatchKind::Anywhere => "replaced",
+        SubstringMatchKind::FirstOccurrence => "replaced_once",
+        _ => return None,
+    };
+    // `${X/:*/}`: what begins at the first colon goes.
+    if let Some(mark) = pattern.strip_suffix('*').filter(|mark| !mark.is_empty() && replacement.is_empty()) {
+        return is_plain(mark).then(|| ("before", vec![mark.to_owned()]));
+    }
+    is_plain(pattern).then(|| (function, vec![pattern.to_owned(), replacement.to_owned()]))
+}
+
+/// The function that does what `${X#pattern}` and its like do, and its text.
+fn taken(expression: &ParameterExpr, pattern: &str) -> Option<(&'static str, String)> {
+    let (start, end) = (pattern.strip_prefix('*'), pattern.strip_suffix('*'));
+    let (function, text) = match (expression, start, end) {
+        (
+            ParameterExpr::RemoveSmallestPrefixPattern { .. } | ParameterExpr::RemoveLargestPrefixPattern { .. },
+            None,
+            None,
+        ) => ("without_start", pattern),
+        (
+            ParameterExpr::RemoveSmallestSuffixPattern { .. } | ParameterExpr::RemoveLargestSuffixPattern { .. },
+            None,
+            None,
+        ) => ("without_end", pattern),
+        (ParameterExpr::RemoveSmallestPrefixPattern { .. }, Some(mark), None) => ("after", mark),
+        (ParameterExpr::RemoveLargestPrefixPattern { .. }, Some(mark), None) => ("after_last", mark),
+        (ParameterExpr::RemoveSmallestSuffixPattern { .. }, None, Some(mark)) => ("before_last", mark),
+        (ParameterExpr::RemoveLargestSuffixPattern { .. }, None, Some(mark)) => ("before", mark),
+        _ => return None,
+    };
+    (!text.is_empty() && is_plain(text)).then(|| (function, text.to_owned()))
+}
+
 fn parameter(expression: &ParameterExpr, bare: bool) -> Piece {
     let named = |parameter: &Parameter, indirect: bool, form: Form| match parameter {
         Parameter::Named(name) if !indirect => Piece::Variable { name: name.clone(), bare, form },
@@ -99,12 +144,9 @@ fn parameter(expression: &ParameterExpr, bare: bool) -> Piece {
         } => named(parameter, *indirect, Form::Required),
         ParameterExpr::ReplaceSubstring { parameter, indirect, pattern, replacement, match_kind } => {
             let replacement = replacement.clone().unwrap_or_default();
-            let plain = |text: &str| !text.contains(['*', '?', '[', '\\', '"', '\'', '$', '`', '&', '~']);
-            let all = matches!(match_kind, SubstringMatchKind::Anywhere);
-            if all && !pattern.is_empty() && plain(pattern) && plain(&replacement) {
-                named(parameter, *indirect, Form::Replace { pattern: pattern.clone(), replacement })
-            } else {
-                Piece::Other("a replacement in a variable (`${X/…}`)".into())
+            match replaced(pattern, &replacement, match_kind) {
+                Some((function, texts)) => named(parameter, *indirect, Form::Changed(function, texts)),
+                None => Piece::Other("a replacement in a variable (`${X/…}`)".into()),
             }
         }
         ParameterExpr::AssignDefaultValues { parameter, .. } => match parameter {
@@ -113,11 +155,14 @@ fn parameter(expression: &ParameterExpr, bare: bool) -> Piece {
             }
             _ => Piece::Other("an assignment in `${X:=…}`".into()),
         },
-        ParameterExpr::RemoveSmallestSuffixPattern { .. }
-        | ParameterExpr::RemoveLargestSuffixPattern { .. }
-        | ParameterExpr::RemoveSmallestPrefixPattern { .. }
-        | ParameterExpr::RemoveLargestPrefixPattern { .. } => {
-            Piece::Other("a prefix or suffix taken from a variable (`${X#…}`)".into())
+        ParameterExpr::RemoveSmallestSuffixPattern { parameter, indirect, pattern }
+        | ParameterExpr::RemoveLargestSuffixPattern { parameter, indirect, pattern }
+        | ParameterExpr::RemoveSmallestPrefixPattern { parameter, indirect, pattern }
+        | ParameterExpr::RemoveLargestPrefixPattern { parameter, indirect, pattern } => {
+            match taken(expression, pattern.as_deref().unwrap_or_default()) {
+                Some((function, text)) => named(parameter, *indirect, Form::Changed(function, vec![text])),
+                None => Piece::Other("a prefix or suffix taken from a variable (`${X#…}`)".into()),
+            }
         }
         _ => Piece::Other("an expansion of a variable that Rhai lacks (`${…}`)".into()),
     }

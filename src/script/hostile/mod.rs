@@ -9,8 +9,27 @@ use super::fixture::Fixture;
 use crate::diagnostic::Diagnostic;
 use rows::ROWS;
 
-/// One second, and as much again for a machine that is busy. Without optimisation the interpreter is several times slower.
-const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 2 });
+/// How soon each must have ended. Without optimisation the interpreter is several times slower, and may compute ten times as long.
+const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 15 } else { 1 });
+
+/// Time that nothing but the work itself can have taken: on the clock another process may have run meanwhile, and of this
+/// process's processor time another test may have taken a part, so the smaller one counts.
+struct Stopwatch(Instant, Duration);
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self(Instant::now(), Self::processor_time())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed().min(Self::processor_time() - self.1)
+    }
+
+    fn processor_time() -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Duration::new(u64::try_from(time.tv_sec).unwrap(), u32::try_from(time.tv_nsec).unwrap())
+    }
+}
 
 /// An archive with one entry of this kind.
 fn archive(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
@@ -64,13 +83,21 @@ fn fixture(grants: &[&str]) -> Fixture {
 
 #[test]
 fn every_hostile_script_ends_soon_in_a_clean_error() {
-    let (mut wrong, mut said) = (Vec::new(), String::new());
+    let (mut wrong, mut said, mut times) = (Vec::new(), String::new(), Vec::new());
+    let deep = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
     for (what, grants, text, code) in ROWS {
-        let deep = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
-        let fixture = fixture(grants);
-        let begun = Instant::now();
-        let ended = fixture.script(&text.replace("DEEP", &deep));
-        let took = begun.elapsed();
+        let run = || {
+            let fixture = fixture(grants);
+            let watch = Stopwatch::start();
+            let ended = fixture.script(&text.replace("DEEP", &deep));
+            (ended, watch.elapsed())
+        };
+        let (ended, mut took) = run();
+        // Once more for a machine that did something else.
+        if took > LIMIT {
+            took = took.min(run().1);
+        }
+        times.push((took, *what));
         match ended {
             Err(error) if error.code == *code => said.push_str(&shown(what, &error)),
             Err(error) => wrong.push(format!("{what}: {} instead of {code}: {}", error.code, error.message)),
@@ -80,6 +107,9 @@ fn every_hostile_script_ends_soon_in_a_clean_error() {
             wrong.push(format!("{what}: it took {took:?}"));
         }
     }
+    times.sort();
+    let slowest = times.iter().rev().take(3).map(|(took, what)| format!("{what} {took:?}")).collect::<Vec<_>>();
+    println!("engine: {} hostile scripts; the slowest: {}", ROWS.len(), slowest.join(", "));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(
         said.matches("permission.denied: ").count(),

@@ -88,7 +88,7 @@ fn check_tree_of(root: &Utf8Path, old: i64) {
 
 fn write_it(fixture: &Fixture, layout: &Layout) -> Utf8PathBuf {
     let image = fixture.path("image0.raw");
-    write(layout, "image0", &image, &content(&fixture.tree(), &BTreeMap::new())).unwrap();
+    write(layout, &[("image0".to_owned(), image.clone())], &content(&fixture.tree(), &BTreeMap::new())).unwrap();
     let left: Vec<_> =
         image.parent().unwrap().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
     assert!(!left.iter().any(|name| name.starts_with("image0.raw.")), "{left:?}");
@@ -192,6 +192,8 @@ fn content_that_is_too_large_for_any_kind_says_by_how_much() {
         (0..100_u32 << 18).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     std::fs::write(fixture.tree().join("large"), noise).unwrap();
     let image = fixture.path("image0.raw");
-    let error = write(&layout, "image0", &image, &content(&fixture.tree(), &BTreeMap::new())).unwrap_err().to_string();
+    let error = write(&layout, &[("image0".to_owned(), image.clone())], &content(&fixture.tree(), &BTreeMap::new()))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("the content of / does not fit") && error.contains("--image-size"), "{error}");
 }

@@ -77,7 +77,7 @@ fn on_lvm() -> Layout {
 
 fn written(fixture: &Fixture, layout: &Layout, secrets: &BTreeMap<String, Vec<u8>>) -> Utf8PathBuf {
     let image = fixture.path("image0.raw");
-    write(layout, "image0", &image, &content(&fixture.tree(), secrets)).unwrap();
+    write(layout, &[("image0".to_owned(), image.clone())], &content(&fixture.tree(), secrets)).unwrap();
     image
 }
 
@@ -186,23 +186,38 @@ fn a_container_without_its_secret_is_an_error_that_says_how_to_give_it() {
         ..Layout::default()
     };
     let image = fixture.path("image0.raw");
-    let error = write(&layout, "image0", &image, &content(&fixture.tree(), &BTreeMap::new())).unwrap_err().to_string();
+    let error = write(&layout, &[("image0".to_owned(), image.clone())], &content(&fixture.tree(), &BTreeMap::new()))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("add --secret disk=FILE"), "{error}");
     assert!(!fixture.path("image0.raw.hidden.inside").exists());
 }
 
 #[test]
-fn a_file_system_that_is_on_two_disks_is_refused() {
+fn a_file_system_on_the_volumes_of_two_disks_is_whole() {
+    let fixture = Fixture::new();
     let mut layout = on_lvm();
     layout.disks.push(disk("image1", 200 * MIB));
     let mut second = layout.volume_groups[0].physical_volumes[0].clone();
     second.name = "pv2".into();
+    second.uuid = Uuid::from_u128(0x9abc);
     second.device = whole("image1");
     layout.volume_groups[0].physical_volumes.push(second);
     let VolumeKind::Linear { segments } = &mut layout.volume_groups[0].volumes[1].kind else { unreachable!() };
     segments[1].physical_volume = "pv2".into();
-    let error = super::super::check(&layout).unwrap_err().to_string();
-    assert!(error.contains("on the disks `image0` and `image1`"), "{error}");
+    let images = ["image0", "image1"].map(|name| (name.to_owned(), fixture.path(&format!("{name}.raw"))));
+    write(&layout, &images, &content(&fixture.tree(), &BTreeMap::new())).unwrap();
+    for (_, image) in &images {
+        assert!(run(&["pvck", "--dump", "metadata", image.as_str()]).contains("home {"));
+    }
+    // Its first 20 MiB are on the one disk, the rest on the other.
+    let part = |image: &Utf8Path, extent: u64| {
+        let bytes = std::fs::read(image).unwrap();
+        bytes[(MIB + extent * 4 * MIB) as usize..][..20 << 20].to_vec()
+    };
+    let home = fixture.path("home");
+    std::fs::write(&home, [part(&images[0].1, 0), part(&images[1].1, 30)].concat()).unwrap();
+    run(&["e2fsck", "-fn", home.as_str()]);
 }
 
 /// The numbers of a tag's attribute in an XML text.

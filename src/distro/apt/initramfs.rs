@@ -3,19 +3,14 @@
 //! In: a tree. Out: `/boot/initrd.img-VERSION` for every kernel in it, made by the tree's own generator once everything that
 //! goes into it is there. Not here: finding them at boot time (`boot/`).
 
-mod fifo;
-mod functions;
-mod gzip;
-pub mod loan;
-
 use camino::Utf8Path;
 
 use super::configure;
+use super::loan::{self, Loan};
 use crate::distro::DistroError;
 use crate::event::Events;
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::command::{Command, PATH};
-use loan::Loan;
 
 /// Generates the initramfs of every kernel in `root` with update-initramfs, or with dracut where that is all there is.
 ///

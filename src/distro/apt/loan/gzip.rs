@@ -7,13 +7,13 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::AtomicBool;
 
 use camino::Utf8Path;
 use flate2::{Compress, Compression, FlushCompress};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::fifo::{self, Fifo};
+use super::over::Over;
 
 /// Bytes that are compressed on their own.
 const BLOCK: usize = 1 << 20;
@@ -78,7 +78,7 @@ pub fn write(folder: &Utf8Path, inside: &str) -> io::Result<Fifo> {
 ///
 /// # Errors
 /// When a caller got less than the whole file.
-pub fn serve(mut plain: Fifo, compressed: &Utf8Path, over: &AtomicBool) -> io::Result<()> {
+pub fn serve(mut plain: Fifo, compressed: &Utf8Path, over: &Over) -> io::Result<()> {
     while plain.wait(over)? {
         let Some(mut output) = fifo::answer(compressed, over)? else { return Ok(()) };
         let mut plain = plain.until(over);
@@ -188,7 +188,7 @@ mod tests {
         let fifo = write(top, top.as_str()).unwrap();
         std::fs::write(top.join(OWN), "#!/bin/sh\necho \"own $*\"\n").unwrap();
         std::fs::set_permissions(top.join(OWN), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let over = AtomicBool::new(false);
+        let over = Over::new().unwrap();
         let (program, file) = (top.join("gzip"), top.join("file"));
         std::thread::scope(|scope| {
             let served = scope.spawn(|| serve(fifo, &top.join("compressed"), &over));
@@ -206,7 +206,7 @@ mod tests {
                 let output = Command::new([&[program.as_str()], words].concat().iter().copied()).run(&Events::none());
                 assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), format!("own {}\n", words.join(" ")));
             }
-            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            over.say();
             served.join().unwrap().unwrap();
         });
     }

@@ -1,24 +1,30 @@
-//! Helpers on loan for whatever makes an initramfs while commands run in a tree.
+//! Helpers on loan for whatever installs packages or makes an initramfs while commands run in a tree.
 //!
-//! In: a tree. Out: a folder that commands see on their `/dev`, with a `mkinitramfs` (mkinitramfs(8)) before the tree's own on their
-//! PATH. In a mount namespace of its own it puts a quicker `gzip` and shorter hook functions over the tree's, and runs the tree's
-//! own mkinitramfs: what comes out is the same but for the way it is deflated. Nothing is put into the tree, and a loan that nobody
-//! uses costs nothing. Not here: which commands.
+//! In: a tree. Out: a folder that commands see on their `/dev`, with a `mkinitramfs` (mkinitramfs(8)) and a `dpkg-deb` (dpkg-deb(1))
+//! before the tree's own on their PATH. What comes out is what the tree's own make, but for the way an initramfs is deflated.
+//! Nothing is put into the tree, and a loan that nobody uses costs nothing. Not here: which commands.
+
+mod fifo;
+mod functions;
+mod gzip;
+mod over;
+mod queue;
+mod unchanged;
+mod unpacking;
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fifo::{self, Fifo};
-use super::{functions, gzip};
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::command::PATH;
+use fifo::Fifo;
+use over::Over;
 
 /// Where commands see the folder: their `/dev` is made anew for each of them.
 pub const LENT: &str = "/dev/.kiln";
@@ -29,24 +35,37 @@ const PROGRAMS: &str = "bin";
 /// What apt gives dpkg otherwise.
 const DPKG_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Tells the version of its kernel, gets the name of the functions for it, and runs the tree's own with both helpers in their
-/// places; without them where the image has no unshare or may not mount. One at a time. Nothing here is shared with another
-/// namespace already, and a root that is no mount point cannot be told so again.
+/// In a mount namespace of its own it puts a quicker `gzip` and shorter hook functions over the tree's, and runs the tree's own: it
+/// tells the version of its kernel and all it is asked, gets the name of the functions for it and whether the one made before is
+/// the same; without all that where the image has no unshare or may not mount. One at a time. Nothing here is shared with another namespace already, and a root that is no mount point cannot be told
+/// so again.
 const MKINITRAMFS: &str = r#"#!/bin/sh
 own=/usr/sbin/mkinitramfs
-for version; do :; done
+out=
+for version; do
+    [ "$before" != -o ] || out=$version
+    before=$version
+done
 [ -x "$own" ] && unshare --mount --propagation unchanged true 2>/dev/null || exec "$own" "$@"
 exec unshare --mount --propagation unchanged sh -c '
-    own=$1 version=$2
-    shift 2
+    own=$1 version=$2 out=$3
+    shift 3
     exec 9>LENT/turn
     flock 9
-    echo "$version" >LENT/version
-    read -r functions <LENT/functions
-    [ -z "$functions" ] || mount --bind "LENT/$functions" /ORIGINAL
+    { echo "$version"; echo "$out"; echo "$*"; env; } >LENT/asked
+    read -r functions known <LENT/answer
+    if [ "$known" = same ] && [ -n "$out" ] && [ -e LENT/made ]; then
+        echo "mkinitramfs: nothing of it has changed since it was made before: taken from there" >&2
+        exec cp -p LENT/made "$out"
+    fi
+    rm -f LENT/made
+    [ "$functions" = - ] || mount --bind "LENT/$functions" /ORIGINAL
     mount --bind /usr/bin/gzip LENT/OWN && mount --bind LENT/gzip /usr/bin/gzip
-    exec "$own" "$@"
-' mkinitramfs "$own" "$version" "$@"
+    "$own" "$@" || exit
+    if [ -n "$out" ]; then
+        cp -p "$out" LENT/part && mv LENT/part LENT/made || true
+    fi
+' mkinitramfs "$own" "$version" "$out" "$@"
 "#;
 
 /// `path`, where programs are looked for, with those on loan before all others.
@@ -59,7 +78,7 @@ pub fn before(path: &str) -> String {
 pub struct Loan {
     folder: tempfile::TempDir,
     path: Utf8PathBuf,
-    over: Arc<AtomicBool>,
+    over: Arc<Over>,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -72,7 +91,7 @@ impl Loan {
         let folder = tempfile::tempdir()?;
         let path = Utf8PathBuf::from_path_buf(folder.path().to_owned())
             .map_err(|path| io::Error::other(format!("the path {} is not UTF-8", path.display())))?;
-        let mut loan = Self { folder, path: path.clone(), over: Arc::default(), threads: Vec::new() };
+        let mut loan = Self { folder, path: path.clone(), over: Arc::new(Over::new()?), threads: Vec::new() };
         let text = MKINITRAMFS.replace("ORIGINAL", functions::ORIGINAL).replace("LENT", LENT).replace("OWN", gzip::OWN);
         let programs = path.join(PROGRAMS);
         std::fs::create_dir(&programs)?;
@@ -82,10 +101,13 @@ impl Loan {
         let plain = gzip::write(&path, LENT)?;
         let (compressed, over) = (path.join("compressed"), loan.over.clone());
         loan.threads.push(std::thread::spawn(move || gzip::serve(plain, &compressed, &over)));
-        fifo::make(&path.join("functions"))?;
-        let version = Fifo::make(&path.join("version"))?;
+        let wanted = unpacking::write(&path, &programs, LENT)?;
+        let (tree, requests, over) = (root.to_owned(), path.clone(), loan.over.clone());
+        loan.threads.push(std::thread::spawn(move || unpacking::serve(&tree, wanted, &requests, &over)));
+        fifo::make(&path.join("answer"))?;
+        let asked = Fifo::make(&path.join("asked"))?;
         let (root, over) = (root.to_owned(), loan.over.clone());
-        loan.threads.push(std::thread::spawn(move || prepare(&root, version, &path, &over)));
+        loan.threads.push(std::thread::spawn(move || prepare(&root, asked, &path, &over)));
         Ok(loan)
     }
 
@@ -114,7 +136,7 @@ impl Loan {
     }
 
     fn stop(&mut self) -> io::Result<()> {
-        self.over.store(true, Ordering::Relaxed);
+        self.over.say();
         let panicked = || io::Error::other("a helper's thread panicked");
         let ended = self.threads.drain(..).map(|thread| thread.join().unwrap_or_else(|_| Err(panicked())));
         ended.fold(Ok(()), io::Result::and)
@@ -127,17 +149,27 @@ impl Drop for Loan {
     }
 }
 
-/// Answers each version of a kernel with the name of a file in `folder`, or nothing.
-fn prepare(root: &Utf8Path, mut version: Fifo, folder: &Utf8Path, over: &AtomicBool) -> io::Result<()> {
-    while version.wait(over)? {
+/// The most that one run is asked, its variables among it, in bytes.
+const ASKED: u64 = 1 << 20;
+
+/// Answers each run: the name of a file of functions in `folder` or `-`, and whether it would make what the one before made.
+fn prepare(root: &Utf8Path, mut asking: Fifo, folder: &Utf8Path, over: &Over) -> io::Result<()> {
+    let mut before = None;
+    while asking.wait(over)? {
         let mut asked = String::new();
-        version.until(over).take(256).read_to_string(&mut asked)?;
+        asking.until(over).take(ASKED).read_to_string(&mut asked)?;
+        let mut lines = asked.splitn(3, '\n');
+        let (version, out, rest) = (lines.next(), lines.next(), lines.next());
         // Without the short ways the work is done all the same.
-        let written = functions::write(root, asked.trim(), folder, LENT).ok().flatten();
-        let name = written.as_deref().and_then(Utf8Path::file_name).unwrap_or_default();
-        let Some(mut answer) = fifo::answer(&folder.join("functions"), over)? else { return Ok(()) };
+        let written = functions::write(root, version.unwrap_or_default().trim(), folder, LENT).ok().flatten();
+        let name = written.as_deref().and_then(Utf8Path::file_name).unwrap_or("-");
+        let words = rest.unwrap_or_default().replace(out.filter(|out| !out.is_empty()).unwrap_or("-o"), "");
+        let now = unchanged::digest(root, &words).ok();
+        let known = if now.is_some() && now == before { "same" } else { "new" };
+        before = now;
+        let Some(mut answer) = fifo::answer(&folder.join("answer"), over)? else { return Ok(()) };
         // Whoever asked may be gone.
-        let _ = writeln!(answer, "{name}");
+        let _ = writeln!(answer, "{name} {known}");
     }
     Ok(())
 }
@@ -152,7 +184,7 @@ mod tests {
     const COPY: &str = r#"
 mkdir -p "$0"/{usr/bin,usr/sbin,proc,sys,dev,tmp}
 ln -s usr/bin "$0/bin"
-for tool in sh gzip unshare mount flock cat head true sleep; do
+for tool in sh gzip unshare mount flock cat head true sleep env cp mv rm; do
     path=$(type -P "$tool")
     cp -L "$path" "$0/usr/bin/"
     for lib in $(ldd "$path" | grep -o '/[^ )]*' || true); do
@@ -210,11 +242,35 @@ done
     }
 
     #[test]
+    fn an_initramfs_is_made_again_only_when_something_changed() {
+        let Some((_folder, root)) = tree() else { return };
+        let text = "PATH=/usr/bin\nn=$(cat /tmp/runs)\necho $n. >/tmp/runs\necho made $n >\"$2\"";
+        program(&root.join("usr/sbin/mkinitramfs"), text);
+        std::fs::write(root.join("tmp/runs"), "").unwrap();
+        let loan = Loan::begin(&root).unwrap();
+        let made = |words: &str, name: &str| {
+            assert_eq!(shell(&root, &loan, words), 0, "{words}");
+            std::fs::read_to_string(root.join(name)).unwrap()
+        };
+        assert_eq!(made("mkinitramfs -o /tmp/x 6.1", "tmp/x"), "made\n");
+        assert_eq!(made("mkinitramfs -o /tmp/y 6.1", "tmp/y"), "made\n");
+        assert_eq!(made("DPKG_MAINTSCRIPT_NAME=trigger mkinitramfs -o /tmp/y 6.1", "tmp/y"), "made\n");
+        assert_eq!(made("MODULES=dep mkinitramfs -o /tmp/y 6.1", "tmp/y"), "made .\n");
+        assert_eq!(made("mkinitramfs -o /tmp/y 6.2", "tmp/y"), "made ..\n");
+        assert_eq!(made("echo x >/usr/new; mkinitramfs -o /tmp/y 6.2", "tmp/y"), "made ...\n");
+        // One that failed is nothing to take.
+        program(&root.join("usr/sbin/mkinitramfs"), "exit 5");
+        assert_eq!(shell(&root, &loan, "mkinitramfs -o /tmp/y 6.2"), 5);
+        assert_eq!(shell(&root, &loan, "mkinitramfs -o /tmp/y 6.2"), 5);
+        loan.end().unwrap();
+    }
+
+    #[test]
     fn a_loan_that_nobody_uses_or_that_breaks_off_ends() {
         let Some((_folder, root)) = tree() else { return };
         for words in [
             "true",
-            "echo 6.1 >/dev/.kiln/version",
+            "echo 6.1 >/dev/.kiln/asked",
             "echo 6 >/dev/.kiln/plain",
             "(echo 6; echo text; sleep 9) >/dev/.kiln/plain & head -c 1 /dev/.kiln/compressed & sleep 0.3",
         ] {

@@ -7,16 +7,17 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use camino::Utf8Path;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 
-/// How long a FIFO is waited for before the end of the loan is looked for, in milliseconds.
-const GLANCE: u16 = 100;
+use super::over::Over;
+
+/// How long a FIFO that its last writer has left is not looked at, in milliseconds.
+const GLANCE: u16 = 20;
 
 /// Makes a FIFO.
 ///
@@ -30,7 +31,7 @@ pub fn make(path: &Utf8Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When it cannot be opened.
-pub fn answer(path: &Utf8Path, over: &AtomicBool) -> io::Result<Option<File>> {
+pub fn answer(path: &Utf8Path, over: &Over) -> io::Result<Option<File>> {
     loop {
         match OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
             Ok(file) => {
@@ -39,7 +40,7 @@ pub fn answer(path: &Utf8Path, over: &AtomicBool) -> io::Result<Option<File>> {
             }
             // Nobody reads yet.
             Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => {
-                if over.load(Ordering::Relaxed) {
+                if over.is_said() {
                     return Ok(None);
                 }
                 std::thread::sleep(Duration::from_millis(1));
@@ -70,26 +71,23 @@ impl Fifo {
     ///
     /// # Errors
     /// When the kernel refuses to wait.
-    pub fn wait(&self, over: &AtomicBool) -> io::Result<bool> {
+    pub fn wait(&self, over: &Over) -> io::Result<bool> {
         loop {
-            let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
-            poll(&mut fds, GLANCE)?;
+            let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN), over.poll_fd()];
+            poll(&mut fds, PollTimeout::NONE)?;
             let seen = fds[0].revents().unwrap_or(PollFlags::empty());
             if seen.contains(PollFlags::POLLIN) {
                 return Ok(true);
             }
-            if over.load(Ordering::Relaxed) {
+            // The writer of an earlier call is gone, which poll says at once and for ever.
+            if over.is_said() || (seen.contains(PollFlags::POLLHUP) && over.wait(GLANCE)?) {
                 return Ok(false);
-            }
-            if seen.contains(PollFlags::POLLHUP) {
-                // The writer of an earlier call is gone, which poll says at once and for ever.
-                std::thread::sleep(Duration::from_millis(GLANCE.into()));
             }
         }
     }
 
     /// What the present writer sends; an error when the loan is over before it has ended.
-    pub fn until<'a>(&'a mut self, over: &'a AtomicBool) -> Until<'a> {
+    pub fn until<'a>(&'a mut self, over: &'a Over) -> Until<'a> {
         Until { file: &mut self.file, over }
     }
 }
@@ -98,7 +96,7 @@ impl Fifo {
 #[derive(Debug)]
 pub struct Until<'a> {
     file: &'a mut File,
-    over: &'a AtomicBool,
+    over: &'a Over,
 }
 
 impl Read for Until<'_> {
@@ -106,8 +104,9 @@ impl Read for Until<'_> {
         loop {
             match self.file.read(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
-                    if poll(&mut fds, GLANCE)? == 0 && self.over.load(Ordering::Relaxed) {
+                    let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN), self.over.poll_fd()];
+                    poll(&mut fds, PollTimeout::NONE)?;
+                    if fds[0].any() == Some(false) && self.over.is_said() {
                         return Err(io::Error::other("the command ended in the middle of its file"));
                     }
                 }
