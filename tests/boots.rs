@@ -53,10 +53,10 @@ fn build(sandbox: &Sandbox, description: &str, elements: &[&str], words: &[&str]
     sandbox.path().join("image.raw")
 }
 
-/// `kiln boot`, beside a build of another test: it keeps one core busy.
+/// `kiln boot`, beside a build of another test: it keeps one core busy. Emulated on a busy machine it takes minutes.
 fn run_machine(image: &Path, words: &[&str]) -> Output {
     let _turn = one_boot();
-    let mut all = vec!["boot", image.to_str().unwrap(), "--timeout", "600"];
+    let mut all = vec!["boot", image.to_str().unwrap(), "--timeout", "1200"];
     all.extend(words);
     kiln(&all).output().unwrap()
 }
