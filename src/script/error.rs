@@ -110,7 +110,7 @@ fn meaning(engine: &Engine, error: EvalAltResult, function: Option<&str>) -> Dia
             Diagnostic::new("limit.operations", text).help("look for a loop that never ends")
         }
         E::ErrorTerminated(why, _) if why.is_string() && why.to_string() == engine::TIME_OVER => {
-            let text = format!("the script computed for more than {} s{during}", engine::TIME.as_secs());
+            let text = format!("the script computed for more than {} s{during}", engine::TIME.as_secs_f64());
             Diagnostic::new("limit.time", text).help("look for a loop over too much data")
         }
         E::ErrorTerminated(why, _) if why.is_string() && why.to_string() == engine::TOO_MANY_CALLS => {

@@ -52,25 +52,25 @@ pub const ROWS: &[Row] = &[
     (
         "a deep list for a template",
         &[],
-        "fn install(image) { let a = []; for i in 0..5000 { a = [a]; } image.render(\"plain\", #{ a: a }); }",
+        "fn install(image) { let a = []; for i in 0..2000 { a = [a]; } image.render(\"plain\", #{ a: a }); }",
         "usage.nesting",
     ),
     (
         "a deep list for a verb's options",
         &["write:/"],
-        "fn install(image) { let a = []; for i in 0..5000 { a = [a]; } image.write_file(\"/x\", \"\", #{ mode: a }); }",
+        "fn install(image) { let a = []; for i in 0..2000 { a = [a]; } image.write_file(\"/x\", \"\", #{ mode: a }); }",
         "usage.nesting",
     ),
     (
         "a deep list for the disk",
         &["disk"],
-        "fn install(image) { let a = []; for i in 0..5000 { a = [a]; } image.describe_disk([a]); }",
+        "fn install(image) { let a = []; for i in 0..2000 { a = [a]; } image.describe_disk([a]); }",
         "usage.nesting",
     ),
     (
         "a deep list in a message",
         &[],
-        "fn install(image) { let a = []; for i in 0..5000 { a = [a]; } throw a.to_string().len; }",
+        "fn install(image) { let a = []; for i in 0..2000 { a = [a]; } throw a.to_string().len; }",
         "script.thrown",
     ),
     (
