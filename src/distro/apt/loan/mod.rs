@@ -37,11 +37,11 @@ const DPKG_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// In a mount namespace of its own it puts a quicker `gzip` and shorter hook functions over the tree's, and runs the tree's own: it
 /// tells the version of its kernel and all it is asked, gets the name of the functions for it and whether the one made before is
-/// the same; without all that where the image has no unshare or may not mount. One at a time. Nothing here is shared with another namespace already, and a root that is no mount point cannot be told
-/// so again.
+/// the same; without all that where the image has no unshare or may not mount. One at a time. Nothing here is shared with another
+/// namespace already, and a root that is no mount point cannot be told so again.
 const MKINITRAMFS: &str = r#"#!/bin/sh
 own=/usr/sbin/mkinitramfs
-out=
+out= before=
 for version; do
     [ "$before" != -o ] || out=$version
     before=$version
