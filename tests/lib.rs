@@ -22,6 +22,7 @@ mod docs;
 mod element_tools;
 mod elements;
 mod environment_d;
+mod filled;
 mod images;
 mod interruption;
 mod layout;

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::child::Site;
 use super::error::BuildError;
 use super::outside::read_secret;
+use super::root_hash;
 use crate::boot::{self, BootFiles};
 use crate::disk;
 use crate::disk::layout::Layout;
@@ -113,6 +114,11 @@ impl Image<'_> {
             boot::install_root_hashes(&raw.root_hashes, &raw.layout, disk, file)?;
         }
         Ok(())
+    }
+
+    /// Tells the root hashes of the finished image, and writes those that systemd's tools look for beside it.
+    pub fn write_root_hashes(&self, raw: &Raw) -> Result<Vec<Artifact>, BuildError> {
+        root_hash::write(self.plan, raw, self.build(), self.events)
     }
 
     /// What tells this build's temporary files from another's: the name of its work folder.

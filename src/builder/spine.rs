@@ -112,7 +112,14 @@ fn from_tree(image: &Image<'_>, stack: &Stack, boot_files: Option<&BootFiles>) -
         Ok(Some(raw))
     });
     let raw = raw.map_err(stage("disk"))?;
-    let made = timed("formats", events, || image.write_formats(tree.path(), raw.as_ref())).map_err(stage("formats"))?;
+    let made = timed("formats", events, || {
+        let mut made = image.write_formats(tree.path(), raw.as_ref())?;
+        if let Some(raw) = &raw {
+            made.extend(image.write_root_hashes(raw)?);
+        }
+        Ok(made)
+    });
+    let made = made.map_err(stage("formats"))?;
     tree.unmount().map_err(|error| stage("formats")(BuildError::system("unmount the finished tree")(error)))?;
     Ok(made)
 }

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 
+use super::crc32c::crc32c;
+
 const MAGIC: u64 = 0xef53;
 /// Checksums of metadata (read-only compatible feature).
 const METADATA_CHECKSUM: u64 = 0x400;
@@ -118,33 +120,4 @@ fn seal(inode: &mut [u8], id: u32, seed: u32) {
 /// A little-endian number.
 fn number(bytes: &[u8], at: usize, length: usize) -> u64 {
     bytes[at..at + length].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
-}
-
-/// CRC-32C (Castagnoli) without the final inversion, as ext4 chains it.
-fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = table();
-    bytes.iter().fold(seed, |sum, byte| sum >> 8 ^ TABLE[((sum ^ u32::from(*byte)) & 0xff) as usize])
-}
-
-const fn table() -> [u32; 256] {
-    let mut table = [0; 256];
-    let mut index = 0;
-    while index < 256 {
-        let (mut sum, mut bit) = (index as u32, 0);
-        while bit < 8 {
-            sum = if sum & 1 == 1 { sum >> 1 ^ 0x82f6_3b78 } else { sum >> 1 };
-            bit += 1;
-        }
-        table[index] = sum;
-        index += 1;
-    }
-    table
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_checksum_is_castagnoli() {
-        assert_eq!(!super::crc32c(!0, b"123456789"), 0xe306_9283);
-    }
 }

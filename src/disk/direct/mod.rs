@@ -6,6 +6,8 @@
 
 mod btrfs;
 mod by_kernel;
+mod crc32c;
+mod erofs_label;
 mod error;
 mod ext;
 mod ext_times;

@@ -7,7 +7,7 @@
 use camino::Utf8Path;
 
 use super::version::{self, Version};
-use super::{DiskError, Job, pieces};
+use super::{DiskError, Job, erofs_label, pieces};
 use crate::sandbox::command::Command;
 use crate::sandbox::mount::seeing_only;
 
@@ -27,7 +27,15 @@ pub(super) fn write(job: &Job<'_>) -> Result<(), DiskError> {
         let command = Command::new(words);
         let ended = seeing_only(&content, &others, || command.check(job.events))
             .map_err(DiskError::io("hide the content of other file systems in", &content))?;
-        ended.map(drop).map_err(|source| DiskError::Mkfs { node: filesystem.name.clone(), source })
+        ended.map_err(|source| DiskError::Mkfs { node: filesystem.name.clone(), source })?;
+        if filesystem.kind == "erofs" {
+            erofs_label::set(file, &filesystem.label).map_err(|source| DiskError::Format {
+                node: filesystem.name.clone(),
+                what: "the label",
+                source,
+            })?;
+        }
+        Ok(())
     })
 }
 

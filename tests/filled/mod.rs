@@ -1,0 +1,171 @@
+//! Every layout, built with content by the program and judged by the tools of others: tables, volumes, containers, file systems, and
+//! what is in them against the same build's archive.
+
+mod content;
+mod devices;
+mod judges;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use self::content::Tree;
+use self::devices::Devices;
+use crate::support::{stderr, stdout};
+use crate::workshop::Workshop;
+
+/// What fills the images: something at every mount point that a layout has, and what is easily lost on the way.
+const FURNITURE: &str = r#"#!/bin/bash
+set -euo pipefail
+cd "$TARGET_ROOT"
+mkdir -p boot/efi boot/firmware etc home srv tmp usr/bin var/log
+for folder in . boot boot/efi boot/firmware home srv usr var var/log; do
+    echo "this is /$folder" > "$folder/marker"
+    seq 5000 > "$folder/Some longer name.txt"
+done
+head -c 300000 /dev/urandom > usr/bin/tool
+chmod 4755 usr/bin/tool
+ln usr/bin/tool usr/bin/same
+ln -s usr/bin bin
+chmod 1777 tmp
+mkdir -p home/somebody/a/b/c
+ln -s ../../marker home/somebody/a/link
+echo mine > home/somebody/notes
+chown -R 1000:1001 home/somebody
+chmod 0700 home/somebody
+touch -d '2001-09-09 01:46:40 UTC' home/somebody/notes
+mkfifo var/log/pipe
+"#;
+
+/// Where a layout is described.
+enum Described {
+    /// Nowhere: the default.
+    Default,
+    /// By a file of an element that comes with kiln.
+    Shipped(&'static str),
+    /// By an example of this repository.
+    Example(&'static str),
+}
+
+use Described::{Default, Example, Shipped};
+
+impl Described {
+    fn file(&self) -> Option<PathBuf> {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        match self {
+            Default => None,
+            Shipped(name) => Some(repository.join("elements").join(name).with_extension("yaml")),
+            Example(name) => Some(repository.join("src/disk/testdata/layouts").join(name).with_extension("yaml")),
+        }
+    }
+}
+
+macro_rules! layouts {
+    ($($name:ident: $described:expr, $size:literal;)*) => {
+        $(#[test] fn $name() { judge(stringify!($name), &$described, $size); })*
+
+        #[test]
+        fn the_table_has_the_shipped_layouts_and_all_examples() {
+            let mut files: Vec<_> = [$($described),*].iter().filter_map(Described::file).collect();
+            files.sort();
+            assert!(files.len() >= 20, "{}", files.len());
+            assert_eq!(files, described());
+        }
+    };
+}
+
+layouts! {
+    whole_disk: Default, "300MiB";
+    mbr: Shipped("block-device-mbr/block-device-default"), "300MiB";
+    mbr_of_powerpc: Shipped("block-device-mbr/block-device-ppc64el"), "300MiB";
+    gpt: Shipped("block-device-gpt/block-device-default"), "300MiB";
+    gpt_of_powerpc: Shipped("block-device-gpt/block-device-ppc64el"), "300MiB";
+    efi: Shipped("block-device-efi/block-device-default"), "900MiB";
+    efi_4k: Shipped("block-device-efi-4k/block-device-default"), "900MiB";
+    efi_lvm: Shipped("block-device-efi-lvm/block-device-default"), "42GiB";
+    mbr_logical: Example("mbr-logical"), "7629MiB";
+    mbr_align: Example("mbr-align"), "300MiB";
+    mbr_four_primary: Example("mbr-four-primary"), "1073807360B";
+    mbr_4k: Example("mbr-4k"), "2GiB";
+    gpt_shares: Example("gpt-shares"), "10GiB";
+    gpt_graph: Example("gpt-graph"), "1GiB";
+    two_disks: Example("two-disks"), "300MiB";
+    lvm_two_disks: Example("lvm-two-disks"), "3GiB";
+    lvm_thin: Example("lvm-thin"), "2GiB";
+    luks: Example("luks"), "1GiB";
+    lvm_on_luks: Example("lvm-on-luks"), "1900MiB";
+    luks_on_lvm: Example("luks-on-lvm"), "1500MiB";
+    btrfs_subvolumes: Example("btrfs-subvolumes"), "600MiB";
+    verity: Example("verity"), "1500MiB";
+    erofs_on_lvm: Example("erofs-on-lvm"), "1500MiB";
+    squashfs_mbr: Example("squashfs-mbr"), "300MiB";
+    flexible_gpt: Example("flexible-gpt"), "10GiB";
+    flexible_mbr: Example("flexible-mbr"), "8GiB";
+    hybrid: Example("hybrid"), "600MiB";
+}
+
+/// Every description that comes with kiln, and every example.
+fn described() -> Vec<PathBuf> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = fs::read_dir(repository.join("elements")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = folders.filter(|folder| folder.is_dir()).chain([repository.join("src/disk/testdata/layouts")]);
+    let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    let mut found: Vec<_> = files
+        .filter(|file| {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            name.ends_with(".yaml")
+                && (name.starts_with("block-device-") || file.parent().unwrap().ends_with("layouts"))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Builds an image of `size` with this layout, and lets everyone judge it.
+fn judge(name: &str, described: &Described, size: &str) {
+    let shop = Workshop::new();
+    shop.element("furniture", &[("root.d/20-furniture", FURNITURE)]);
+    fs::write(shop.path().join("key"), "open sesame").unwrap();
+    let mut words =
+        vec!["build", "-n", "-t", "raw,tar", "-o", name, "--image-size", size, "--elements-path", "elements"];
+    words.extend(["--secret", "disk=key", "--secret", "home=key", "mini", "furniture"]);
+    let mut command = shop.sandbox.kiln(&words);
+    let mut solved = vec!["layout", "--json", "--image-size", size];
+    let file = described.file();
+    let text = file.as_deref().map(|file| file.to_str().unwrap());
+    if let Some(file) = text {
+        command.env("DIB_BLOCK_DEVICE_CONFIG", format!("file://{file}"));
+        solved.push(file);
+    } else {
+        let whole = shop.path().join("whole.yaml");
+        fs::write(&whole, kiln::disk::config::DEFAULT).unwrap();
+        solved.push("whole.yaml");
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let output = shop.sandbox.kiln(&solved).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let layout: Value = serde_json::from_str(&stdout(&output)).unwrap();
+
+    let tree = Tree::of_archive(&shop.path().join(format!("{name}.tar")), &shop.path().join("archive"));
+    assert_eq!(fs::read_to_string(tree.root().join("etc/fstab")).unwrap(), layout["fstab"].as_str().unwrap());
+    let devices = Devices::new(shop.path(), name, &layout);
+    for disk in layout["disks"].as_array().unwrap() {
+        judges::table(&devices, disk);
+    }
+    for group in layout["volume_groups"].as_array().into_iter().flatten() {
+        judges::volume_group(&devices, group);
+    }
+    for container in layout["luks"].as_array().into_iter().flatten() {
+        judges::container(&devices, container);
+    }
+    for filesystem in layout["filesystems"].as_array().unwrap() {
+        let bytes = devices.bytes(filesystem["device"].as_str().unwrap());
+        judges::file_system(&bytes, filesystem);
+        content::compare(&tree, &layout, filesystem, &bytes);
+    }
+    for verity in layout["verity"].as_array().into_iter().flatten() {
+        judges::verified(&devices, verity, &shop.path().join(name));
+    }
+}
