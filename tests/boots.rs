@@ -302,19 +302,34 @@ fn a_verified_root_boots_with_the_root_hash_of_its_entry() {
       mkfs: { name: mkfs_root, type: erofs, mount: { mount_point: /, fstab: { options: ro, fsck-passno: 0 } } }
       verity: { name: checked, hash: hashes }
     - { name: hashes, type: 830C, size: 16MiB }
+    - name: srv
+      size: 32MiB
+      mkfs: { type: erofs, mount: { mount_point: /srv, fstab: { options: ro, fsck-passno: 0 } } }
+      verity: { name: offers, hash: offered }
+    - { name: offered, size: 4MiB }
     - { name: var, size: 100%, mkfs: { type: ext4, mount: { mount_point: /var, fstab: {} } } }
 ";
-    let image = build(&sandbox, description, &["block-device-efi", "systemd-boot"], &[]);
+    let offers = "const ELEMENT = #{ summary: \"s\", permissions: [\"write:/srv\"] };
+
+fn install(image) {
+    image.write_file(\"/srv/offers\", \"a\\n\");
+}
+";
+    sandbox.element("offers", &[("element.rhai", offers)]);
+    let image = build(&sandbox, description, &["block-device-efi", "systemd-boot", "offers"], &[]);
     check_gpt(&image);
     let entry = entry_of(&cut(&image, 1));
     let hash = entry.split_whitespace().find_map(|word| word.strip_prefix("roothash=")).unwrap();
     let (data, hashes) = (cut(&image, 2), cut(&image, 3));
     approve("veritysetup", &["verify", data.to_str().unwrap(), hashes.to_str().unwrap(), hash]);
+    assert_eq!(fs::read_to_string(image.with_extension("roothash")).unwrap().trim(), hash);
     let signs = [
         &format!(r"Command line: .* root=/dev/mapper/root roothash={hash} "),
         "device-mapper: verity: sha256 using implementation",
         r"erofs: \(device dm-0\): mounted with root inode",
         "Finished .*systemd-verityset",
+        // /etc/veritytab, which lies on the verified root, has the root hash of this one.
+        r"erofs: \(device dm-1\): mounted with root inode",
     ];
     boot(&image, &["--uefi"], &signs);
 }

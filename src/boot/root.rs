@@ -2,7 +2,7 @@
 
 use super::root_hash;
 use crate::disk::fstab;
-use crate::disk::layout::{Device, Layout};
+use crate::disk::layout::Layout;
 
 /// The arguments that let the initramfs find and mount the root: `root=…`, `rootflags=…` for a subvolume, `ro`; for a verified root
 /// or `/usr` those of systemd-veritysetup-generator(8), with a stand-in for the hash.
@@ -13,7 +13,7 @@ pub(super) fn arguments(layout: &Layout) -> Vec<String> {
         let Some(name) = layout.verified_name(verity) else { continue };
         words.push(format!("{name}hash={}", root_hash::stand_in(verity)));
         for (part, device) in [("data", &verity.data), ("hash", &verity.hash)] {
-            words.extend(place(layout, device).map(|place| format!("systemd.verity_{name}_{part}={place}")));
+            words.extend(fstab::device(layout, device).map(|place| format!("systemd.verity_{name}_{part}={place}")));
         }
     }
     if let Some(subvolume) = mounted.subvolume {
@@ -21,12 +21,6 @@ pub(super) fn arguments(layout: &Layout) -> Vec<String> {
     }
     words.push("ro".to_owned());
     words
-}
-
-/// What `device` is called on any machine.
-fn place(layout: &Layout, device: &Device) -> Option<String> {
-    let guid = layout.partition_of(device).and_then(|partition| partition.guid);
-    layout.mapper_path(device).or_else(|| guid.map(|guid| format!("PARTUUID={guid}")))
 }
 
 #[cfg(test)]

@@ -14,11 +14,13 @@ use super::stack::Stack;
 use super::stand_in;
 use super::work::Worker;
 use crate::boot::BootFiles;
+use crate::disk::veritytab;
 use crate::event::{Artifact, Event, Events, Failure};
 use crate::format::Source;
 use crate::hook;
 use crate::plan::{Action, Phase, Plan, Step};
 use crate::sandbox::interactive::Terminal;
+use crate::sandbox::overlay::Overlay;
 use crate::store::builtin;
 use crate::store::layers::Layers;
 
@@ -102,7 +104,7 @@ fn tell_size(image: &Image<'_>, hooks: &Hooks<'_>, stack: &Stack) -> Result<(), 
 /// Makes the outputs of the finished tree.
 fn from_tree(image: &Image<'_>, stack: &Stack, boot_files: Option<&BootFiles>) -> Result<Vec<Artifact>, Box<Failure>> {
     let events = image.events;
-    let tree = stack.mount(&image.site.work.join("root")).map_err(stage("disk"))?;
+    let tree = mount_finished(image, stack).map_err(stage("disk"))?;
     let raw = timed("disk", events, || {
         if !image.needs_raw()? {
             return Ok(None);
@@ -122,6 +124,15 @@ fn from_tree(image: &Image<'_>, stack: &Stack, boot_files: Option<&BootFiles>) -
     let made = made.map_err(stage("formats"))?;
     tree.unmount().map_err(|error| stage("formats")(BuildError::system("unmount the finished tree")(error)))?;
     Ok(made)
+}
+
+/// The finished tree, to be read; or written to apart from all layers, where it has to name what is known only of the image.
+fn mount_finished(image: &Image<'_>, stack: &Stack) -> Result<Overlay, BuildError> {
+    let (at, layout) = (image.site.work.join("root"), image.plan.provisional_layout()?);
+    match layout.verity.iter().any(|verity| veritytab::names(&layout, verity)) {
+        true => stack.mount_apart(&at, &image.site.work.join("hashes")),
+        false => stack.mount(&at),
+    }
 }
 
 /// Makes the outputs of the disk that the tree has become: what is made from a tree while it is mounted, the rest when it is not.

@@ -235,6 +235,16 @@ impl Stack {
         Overlay::mount(self.layers.folder(), &self.keys, None, at)
             .map_err(BuildError::system("mount the finished tree"))
     }
+
+    /// Mounts the finished tree at `at`; what is written to it goes to the folder `changes`, and into no layer.
+    pub fn mount_apart(&self, at: &Utf8Path, changes: &Utf8Path) -> Result<Overlay, BuildError> {
+        let (layer, scratch) = (changes.join("layer"), changes.join("scratch"));
+        for folder in [&layer, &scratch, &at.to_owned()] {
+            fs::create_dir_all(folder).map_err(BuildError::system(format!("make the folder {folder}")))?;
+        }
+        Overlay::mount(self.layers.folder(), &self.keys, Some(Upper { layer: &layer, scratch: &scratch }), at)
+            .map_err(BuildError::system("mount the finished tree"))
+    }
 }
 
 /// What is mounted for one step. Fields are unmounted in their order when a step fails.

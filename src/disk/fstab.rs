@@ -3,7 +3,7 @@
 //! In: a solved layout. Out: the file's text, line for line as DIB writes it: `LABEL=`, mount point, type, options, dump
 //! frequency, check order, in the order of mounting. Not here: writing it into the tree.
 
-use super::layout::{FileSystem, Layout, Mounted, Partition, Table};
+use super::layout::{Device, FileSystem, Layout, Mounted, Table};
 
 /// The lines of the file systems that have an entry.
 pub fn text(layout: &Layout) -> String {
@@ -29,16 +29,18 @@ pub fn source(layout: &Layout, filesystem: &FileSystem) -> String {
     if filesystem.kind != "squashfs" {
         return label();
     }
-    if let Some(path) = layout.mapper_path(&filesystem.device) {
-        return path;
+    device(layout, &filesystem.device).unwrap_or_else(label)
+}
+
+/// What `device` is called on every machine: its path in `/dev/mapper`, or `PARTUUID=`. `None` for a whole disk.
+pub fn device(layout: &Layout, device: &Device) -> Option<String> {
+    if let Some(path) = layout.mapper_path(device) {
+        return Some(path);
     }
-    let table = layout.disk_of(&filesystem.device).and_then(|disk| disk.table);
-    match (table, layout.partition_of(&filesystem.device)) {
-        (Some(Table::Mbr { disk_id, .. }), Some(partition)) => {
-            format!("PARTUUID={disk_id:08x}-{:02x}", partition.number)
-        }
-        (_, Some(Partition { guid: Some(guid), .. })) => format!("PARTUUID={guid}"),
-        _ => label(),
+    let partition = layout.partition_of(device)?;
+    match layout.disk_of(device)?.table? {
+        Table::Mbr { disk_id, .. } => Some(format!("PARTUUID={disk_id:08x}-{:02x}", partition.number)),
+        Table::Gpt { .. } => partition.guid.map(|guid| format!("PARTUUID={guid}")),
     }
 }
 

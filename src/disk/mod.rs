@@ -17,4 +17,5 @@ pub mod show;
 pub mod size;
 pub mod solve;
 pub mod verity_scripts;
+pub mod veritytab;
 mod yaml;

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
+use nix::mount::{MsFlags, mount, umount};
+use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
@@ -52,9 +56,23 @@ pub fn compare(tree: &Tree, layout: &Value, filesystem: &Value, bytes: &Path) {
             check(tree, layout, point, Path::new(at), Kept::Content);
             return;
         }
-        let mounted = Mounted::new(kind, options, bytes, at);
-        check(tree, layout, point, Path::new(at), Kept::All);
-        drop(mounted);
+        // Builds of other tests would take a mount that they see with them into their own namespaces.
+        let look = || {
+            unshare(CloneFlags::CLONE_NEWNS).unwrap();
+            mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
+            approve("mount", &["-t", kind, "-o", options, bytes.to_str().unwrap(), at]);
+            check(tree, layout, point, Path::new(at), Kept::All);
+            // A child of another test, between fork and exec, may still have a folder of it open.
+            let is_gone = (0..100).any(|_| {
+                umount(at).is_ok() || {
+                    thread::sleep(Duration::from_millis(20));
+                    false
+                }
+            });
+            assert!(is_gone, "{at} stays mounted");
+        };
+        let looked = thread::scope(|scope| scope.spawn(look).join());
+        looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     };
     // Journals are clean, and nothing is written to judge them.
     let options = if kind == "xfs" { "ro,loop,norecovery,nouuid" } else { "ro,loop" };
@@ -65,23 +83,6 @@ pub fn compare(tree: &Tree, layout: &Value, filesystem: &Value, bytes: &Path) {
     }
     if subvolumes.is_empty() {
         look(filesystem["mount_point"].as_str(), options);
-    }
-}
-
-/// A mounted file system.
-struct Mounted(String);
-
-impl Mounted {
-    fn new(kind: &str, options: &str, file: &Path, at: &str) -> Self {
-        approve("mount", &["-t", kind, "-o", options, file.to_str().unwrap(), at]);
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // A child of another test, between fork and exec, may still have a folder of it open.
-        approve("umount", &["--lazy", &self.0]);
     }
 }
 

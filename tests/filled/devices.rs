@@ -39,13 +39,14 @@ type Pieces = Vec<(PathBuf, u64, u64)>;
 pub struct Devices<'a> {
     folder: &'a Path,
     layout: &'a Value,
+    key: PathBuf,
     disks: BTreeMap<String, PathBuf>,
     found: RefCell<BTreeMap<String, PathBuf>>,
 }
 
 impl<'a> Devices<'a> {
-    /// Of the raw images called `name` in `folder`.
-    pub fn new(folder: &'a Path, name: &str, layout: &'a Value) -> Self {
+    /// Of the raw images called `name` in `folder`; the file `key` opens their containers.
+    pub fn new(folder: &'a Path, name: &str, layout: &'a Value, key: PathBuf) -> Self {
         let image = |disk: &Value| {
             let disk = disk["name"].as_str().unwrap().to_owned();
             let named = folder.join(format!("{name}.{disk}.raw"));
@@ -53,7 +54,7 @@ impl<'a> Devices<'a> {
             (disk, path)
         };
         let disks = array(layout, "disks").map(image).collect();
-        Self { folder, layout, disks, found: RefCell::default() }
+        Self { folder, layout, key, disks, found: RefCell::default() }
     }
 
     /// The image of the disk `name`.
@@ -111,9 +112,9 @@ impl<'a> Devices<'a> {
         let outside = self.bytes(container["device"].as_str().unwrap());
         let inside = self.folder.join(format!("{name}.decrypted"));
         fs::copy(outside, &inside).unwrap();
-        let (header, key) = (self.folder.join(format!("{name}.header")), self.folder.join("key"));
+        let header = self.folder.join(format!("{name}.header"));
         let words = ["reencrypt", "--decrypt", "--batch-mode", "--force-offline-reencrypt", "--header"];
-        let files = [header.to_str().unwrap(), "--key-file", key.to_str().unwrap(), inside.to_str().unwrap()];
+        let files = [header.to_str().unwrap(), "--key-file", self.key.to_str().unwrap(), inside.to_str().unwrap()];
         approve("cryptsetup", &[&words[..], &files].concat());
         inside
     }

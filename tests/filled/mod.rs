@@ -7,11 +7,12 @@ mod judges;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use serde_json::Value;
 
 use self::content::Tree;
-use self::devices::Devices;
+use self::devices::{Devices, array};
 use crate::support::{stderr, stdout};
 use crate::workshop::Workshop;
 
@@ -93,8 +94,8 @@ layouts! {
     two_disks: Example("two-disks"), "300MiB";
     lvm_two_disks: Example("lvm-two-disks"), "3GiB";
     lvm_thin: Example("lvm-thin"), "2GiB";
-    luks: Example("luks"), "1GiB";
-    lvm_on_luks: Example("lvm-on-luks"), "1900MiB";
+    luks: Example("luks"), "850MiB";
+    lvm_on_luks: Example("lvm-on-luks"), "950MiB";
     luks_on_lvm: Example("luks-on-lvm"), "1500MiB";
     btrfs_subvolumes: Example("btrfs-subvolumes"), "600MiB";
     verity: Example("verity"), "1500MiB";
@@ -122,50 +123,84 @@ fn described() -> Vec<PathBuf> {
     found
 }
 
-/// Builds an image of `size` with this layout, and lets everyone judge it.
+/// Builds an image of `size` with this layout by each writer, and lets everyone judge it.
 fn judge(name: &str, described: &Described, size: &str) {
-    let shop = Workshop::new();
-    shop.element("furniture", &[("root.d/20-furniture", FURNITURE)]);
-    fs::write(shop.path().join("key"), "open sesame").unwrap();
-    let mut words =
-        vec!["build", "-n", "-t", "raw,tar", "-o", name, "--image-size", size, "--elements-path", "elements"];
-    words.extend(["--secret", "disk=key", "--secret", "home=key", "mini", "furniture"]);
-    let mut command = shop.sandbox.kiln(&words);
-    let mut solved = vec!["layout", "--json", "--image-size", size];
-    let file = described.file();
-    let text = file.as_deref().map(|file| file.to_str().unwrap());
-    if let Some(file) = text {
-        command.env("DIB_BLOCK_DEVICE_CONFIG", format!("file://{file}"));
-        solved.push(file);
+    let case = Case::new(name, described, size);
+    let output = case.build("direct");
+    assert!(output.status.success(), "{}", stderr(&output));
+    case.judge("direct");
+    let output = case.build("loop");
+    // What takes more than a loop device is refused, and so is a root that hooks could not write to.
+    let needs_mapper = ["volume_groups", "luks", "verity"].iter().any(|what| array(&case.layout, what).count() > 0);
+    let is_packed = |filesystem: &Value| filesystem["mount_point"] == "/" && filesystem["type"] == "squashfs";
+    let whys = if array(&case.layout, "filesystems").any(is_packed) && !needs_mapper {
+        ["a hook wants it mounted at /, and nobody can write to squashfs"; 2]
+    } else if needs_mapper {
+        ["this machine's kernel has no device-mapper", "kiln does not activate it here"]
     } else {
-        let whole = shop.path().join("whole.yaml");
-        fs::write(&whole, kiln::disk::config::DEFAULT).unwrap();
-        solved.push("whole.yaml");
-    }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    let output = shop.sandbox.kiln(&solved).output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    let layout: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        return case.judge("loop");
+    };
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(whys.iter().any(|why| said.contains(why)), "{said}");
+    assert!(!said.contains("root: begins"), "it is said late: {said}");
+}
 
-    let tree = Tree::of_archive(&shop.path().join(format!("{name}.tar")), &shop.path().join("archive"));
-    assert_eq!(fs::read_to_string(tree.root().join("etc/fstab")).unwrap(), layout["fstab"].as_str().unwrap());
-    let devices = Devices::new(shop.path(), name, &layout);
-    for disk in layout["disks"].as_array().unwrap() {
-        judges::table(&devices, disk);
+/// A layout to build.
+struct Case {
+    shop: Workshop,
+    name: String,
+    size: String,
+    file: PathBuf,
+    layout: Value,
+}
+
+impl Case {
+    fn new(name: &str, described: &Described, size: &str) -> Self {
+        let shop = Workshop::new();
+        shop.element("furniture", &[("root.d/20-furniture", FURNITURE)]);
+        fs::write(shop.path().join("key"), "open sesame").unwrap();
+        let file = described.file().unwrap_or_else(|| {
+            let whole = shop.path().join("whole.yaml");
+            fs::write(&whole, kiln::disk::config::DEFAULT).unwrap();
+            whole
+        });
+        let words = ["layout", "--json", "--image-size", size, file.to_str().unwrap()];
+        let output = shop.sandbox.kiln(&words).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let layout = serde_json::from_str(&stdout(&output)).unwrap();
+        Self { name: name.to_owned(), size: size.to_owned(), shop, file, layout }
     }
-    for group in layout["volume_groups"].as_array().into_iter().flatten() {
-        judges::volume_group(&devices, group);
+
+    /// Builds it into the folder called after the writer.
+    fn build(&self, writer: &str) -> Output {
+        fs::create_dir(self.shop.path().join(writer)).unwrap();
+        let (output, size) = (format!("{writer}/{}", self.name), &self.size);
+        let mut words = vec!["build", "-n", "-t", "raw,tar", "-o", &output, "--image-size", size];
+        words.extend(["--disk-writer", writer, "--elements-path", "elements"]);
+        words.extend(["--secret", "disk=key", "--secret", "home=key", "mini", "furniture"]);
+        let mut command = self.shop.sandbox.kiln(&words);
+        // The one that is built without a description is this one.
+        if !self.file.starts_with(self.shop.path()) {
+            command.env("DIB_BLOCK_DEVICE_CONFIG", format!("file://{}", self.file.to_str().unwrap()));
+        }
+        command.output().unwrap()
     }
-    for container in layout["luks"].as_array().into_iter().flatten() {
-        judges::container(&devices, container);
-    }
-    for filesystem in layout["filesystems"].as_array().unwrap() {
-        let bytes = devices.bytes(filesystem["device"].as_str().unwrap());
-        judges::file_system(&bytes, filesystem);
-        content::compare(&tree, &layout, filesystem, &bytes);
-    }
-    for verity in layout["verity"].as_array().into_iter().flatten() {
-        judges::verified(&devices, verity, &shop.path().join(name));
+
+    fn judge(&self, writer: &str) {
+        let (layout, folder) = (&self.layout, self.shop.path().join(writer));
+        let tree = Tree::of_archive(&folder.join(format!("{}.tar", self.name)), &folder.join("archive"));
+        assert_eq!(fs::read_to_string(tree.root().join("etc/fstab")).unwrap(), layout["fstab"].as_str().unwrap());
+        let devices = Devices::new(&folder, &self.name, layout, self.shop.path().join("key"));
+        array(layout, "disks").for_each(|disk| judges::table(&devices, disk));
+        array(layout, "volume_groups").for_each(|group| judges::volume_group(&devices, group));
+        array(layout, "luks").for_each(|container| judges::container(&devices, container));
+        for filesystem in array(layout, "filesystems") {
+            let bytes = devices.bytes(filesystem["device"].as_str().unwrap());
+            judges::file_system(&bytes, filesystem);
+            content::compare(&tree, layout, filesystem, &bytes);
+        }
+        array(layout, "verity").for_each(|verity| judges::verified(&devices, verity, &folder.join(&self.name)));
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn fill(
         let device = LoopDevice::attach_part(job.image, job.sector, job.start, job.filesystem.size)
             .map_err(failed("attach as a loop device"))?;
         let mkfs = Command::new(mkfs(device.node()));
-        mkfs.check(job.events).map_err(|source| DiskError::Mkfs { node: node.clone(), source })?;
+        mkfs.check(job.events).map_err(|source| DiskError::mkfs(job.filesystem, source))?;
         let folder = pieces::beside_image(job.image, "mounted");
         std::fs::create_dir_all(&folder).map_err(DiskError::io("create", &folder))?;
         let (kind, usual) = driver::mount_by(&job.filesystem.kind);

@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::disk::image_size::UsageError;
+use crate::disk::layout::FileSystem;
 use crate::disk::size::human;
 use crate::sandbox::command::CommandError;
 
@@ -26,12 +27,14 @@ pub enum DiskError {
         supported: &'static str,
     },
     /// A kind of device that cannot be written.
-    #[error("`{node}`: {what} cannot be written in this version; use linear volumes")]
+    #[error("`{node}`: {what} cannot be written in this version; {instead}")]
     UnsupportedDevice {
         /// The node.
         node: String,
         /// What it is.
         what: &'static str,
+        /// What works.
+        instead: &'static str,
     },
     /// The content is larger than its file system.
     #[error(
@@ -114,6 +117,16 @@ pub enum DiskError {
         /// Why.
         source: std::io::Error,
     },
+    /// Btrfs tells file systems apart by their identifiers, whatever they are on.
+    #[error(
+        "mkfs `{node}`: a block device of this machine has the identifier {uuid} already, so an image of the same seed is attached; detach it (`lsblk -o NAME,UUID` shows it), or choose another --seed"
+    )]
+    Twin {
+        /// The node.
+        node: String,
+        /// The identifier of both.
+        uuid: uuid::Uuid,
+    },
     /// A file system's tool failed.
     #[error("cannot make the file system `{node}`: {source}")]
     Mkfs {
@@ -133,6 +146,16 @@ pub enum DiskError {
         "mkfs `{node}`: a hook wants it mounted, and this machine's kernel cannot mount {kind}; load its module {kind}, build on another host, or use ext4"
     )]
     NoDriver {
+        /// The node.
+        node: String,
+        /// Its type.
+        kind: String,
+    },
+    /// What hooks are shown, they may write to.
+    #[error(
+        "mkfs `{node}`: a hook wants it mounted at /, and nobody can write to {kind}; write the image directly (--disk-writer direct), or use a file system that can be written to"
+    )]
+    ReadOnlyRoot {
         /// The node.
         node: String,
         /// Its type.
@@ -179,5 +202,15 @@ impl DiskError {
     /// Wraps the error of `what` was attempted on `path`.
     pub(in crate::disk) fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { what, path: path.to_owned(), source }
+    }
+
+    /// What the failure of a mkfs means.
+    pub(super) fn mkfs(filesystem: &FileSystem, source: CommandError) -> Self {
+        let node = filesystem.name.clone();
+        // mkfs.btrfs says it and nothing else.
+        if source.to_string().contains("non-unique UUID") {
+            return Self::Twin { node, uuid: filesystem.uuid };
+        }
+        Self::Mkfs { node, source }
     }
 }

@@ -31,5 +31,5 @@ pub(super) fn explain(job: &Job<'_>, content: &Utf8Path, others: &[Utf8PathBuf],
             missing,
         };
     }
-    DiskError::Mkfs { node: filesystem.name.clone(), source }
+    DiskError::mkfs(filesystem, source)
 }

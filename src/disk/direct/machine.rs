@@ -4,8 +4,8 @@
 //! its kernel cannot do. All of it is asked before anything slow.
 
 use super::way::Way;
-use super::{DiskError, btrfs, read_only, xfs};
-use crate::disk::layout::{Device, FileSystem, Layout, VolumeKind};
+use super::{DiskError, btrfs, read_only, space, xfs};
+use crate::disk::layout::{FileSystem, Layout, VolumeKind};
 
 /// The file systems that this version can write, for messages.
 const SUPPORTED: &str = "ext2, ext3, ext4, xfs, btrfs, vfat, swap, squashfs, erofs";
@@ -18,18 +18,24 @@ const CIPHER: &str = "aes-xts-plain64";
 /// # Errors
 /// When a file system's type is not one this version writes, or something lies where it cannot.
 pub fn check(layout: &Layout) -> Result<(), DiskError> {
-    // A thin volume has no place of its own that something else than a file system could be written to.
-    let thin = |device: &Device| {
-        let Device::Volume { group, volume } = device else { return false };
-        layout.volume(group, volume).is_some_and(|(_, volume)| matches!(volume.kind, VolumeKind::Thin { .. }))
-    };
     let containers = layout.luks.iter().map(|luks| (&luks.name, &luks.device));
     let physical = layout.volume_groups.iter().flat_map(|group| &group.physical_volumes);
     let physical = physical.map(|volume| (&volume.name, &volume.device));
     let verified = layout.verity.iter().flat_map(|verity| [(&verity.name, &verity.data), (&verity.name, &verity.hash)]);
-    if let Some((node, _)) = containers.chain(physical).chain(verified).find(|(_, device)| thin(device)) {
-        let what = "what lies on a thin volume and is no file system";
-        return Err(DiskError::UnsupportedDevice { node: node.clone(), what });
+    // What is no file system is written straight into its place, so it needs one, in one piece.
+    for (node, device) in containers.chain(physical).chain(verified) {
+        match space::locate(layout, device).as_deref() {
+            Some([_]) => {}
+            None => {
+                let what = "what lies on a thin volume and is no file system";
+                return Err(DiskError::UnsupportedDevice { node: node.clone(), what, instead: "use linear volumes" });
+            }
+            Some(_) => {
+                let what = "what lies on a volume in several pieces and is no file system";
+                let instead = "make the volume so that it fits on one physical volume";
+                return Err(DiskError::UnsupportedDevice { node: node.clone(), what, instead });
+            }
+        }
     }
     let wrong = |luks: &&crate::disk::layout::Luks| luks.cipher != CIPHER || ![256, 512].contains(&luks.key_bits);
     if let Some(luks) = layout.luks.iter().find(wrong) {

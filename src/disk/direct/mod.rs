@@ -35,7 +35,8 @@ use std::fs::{File, OpenOptions};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::layout::{Device, Disk, FileSystem, Layout, Table, VolumeKind};
+use super::layout::{Device, Disk, FileSystem, Layout, Table, Verity, VolumeKind};
+use super::veritytab;
 use crate::event::Events;
 pub use error::DiskError;
 use job::Job;
@@ -46,7 +47,7 @@ pub(super) use tree::{inside, make_mount_point};
 /// What images are filled from.
 #[derive(Clone, Copy)]
 pub struct Content<'a> {
-    /// The finished tree.
+    /// The finished tree. It gets an `/etc/veritytab` when the layout has something for it, and is only read otherwise.
     pub tree: &'a Utf8Path,
     /// Seconds since the epoch; replaces every later time and the present.
     pub time: Option<i64>,
@@ -80,11 +81,24 @@ pub fn write(layout: &Layout, images: &[(String, Utf8PathBuf)], content: &Conten
         tree::make_mount_point(content.tree, mounted.point)?;
     }
     let mut spaces = Spaces::new(layout, images)?;
-    for filesystem in &layout.filesystems {
+    // What the tree has to name by its root hash is finished before the tree is written.
+    let is_named = |verity: &Verity| veritytab::names(layout, verity);
+    let (first, rest): (Vec<_>, Vec<_>) =
+        layout.filesystems.iter().partition(|filesystem| layout.verity_of(&filesystem.device).is_some_and(is_named));
+    for filesystem in first {
+        write_filesystem(layout, filesystem, &spaces, content)?;
+    }
+    let mut root_hashes = write_hashes(layout, &spaces, is_named)?;
+    let lines = veritytab::text(layout, &root_hashes);
+    if !lines.is_empty() {
+        tree::put(content.tree, "/etc", "veritytab", &lines)?;
+    }
+    for filesystem in rest {
         write_filesystem(layout, filesystem, &spaces, content)?;
     }
     write_thin_pools(layout, &spaces, content)?;
-    let written = Written { root_hashes: write_hashes(layout, &spaces)? };
+    root_hashes.extend(write_hashes(layout, &spaces, |verity| !is_named(verity))?);
+    let written = Written { root_hashes };
     write_volume_groups(layout, &spaces, content)?;
     for container in space::from_the_inside(layout) {
         let Some((to, file)) = single(layout, &container.device, &spaces) else { continue };
@@ -187,10 +201,14 @@ fn fill(job: &Job<'_>, file: &File) -> Result<(), DiskError> {
     }
 }
 
-/// Writes the trees of hashes of what is on these disks; the root hashes by name.
-fn write_hashes(layout: &Layout, spaces: &Spaces) -> Result<BTreeMap<String, String>, DiskError> {
+/// Writes the trees of hashes of those that are on these disks; the root hashes by name.
+fn write_hashes(
+    layout: &Layout,
+    spaces: &Spaces,
+    those: impl Fn(&Verity) -> bool,
+) -> Result<BTreeMap<String, String>, DiskError> {
     let mut roots = BTreeMap::new();
-    for verity in &layout.verity {
+    for verity in layout.verity.iter().filter(|verity| those(verity)) {
         let (data, hash) = (single(layout, &verity.data, spaces), single(layout, &verity.hash, spaces));
         let (Some((data, from)), Some((hash, to))) = (data, hash) else { continue };
         let root = verity::write(verity, (from, data.start), (to, hash.start)).map_err(|source| DiskError::Format {

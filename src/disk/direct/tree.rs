@@ -28,3 +28,13 @@ pub(in crate::disk) fn make_mount_point(tree: &Utf8Path, point: &str) -> Result<
     }
     Ok(())
 }
+
+/// Writes the file `name` of the image's folder `folder`, which is made when it is missing. Made beside and renamed: a link that an
+/// element put there is replaced, not followed.
+pub(super) fn put(tree: &Utf8Path, folder: &str, name: &str, text: &str) -> Result<(), DiskError> {
+    make_mount_point(tree, folder)?;
+    let folder = inside(tree, folder);
+    let (unfinished, path) = (folder.join(format!(".{name}.kiln")), folder.join(name));
+    let written = std::fs::write(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, &path));
+    written.map_err(DiskError::io("write", &path))
+}

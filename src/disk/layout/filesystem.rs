@@ -67,6 +67,11 @@ pub struct Mounted<'a> {
 }
 
 impl FileSystem {
+    /// Whether nobody can ever write to it.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.kind.as_str(), "squashfs" | "erofs")
+    }
+
     /// Where it and its subvolumes are mounted.
     pub fn mounts(&self) -> impl Iterator<Item = Mounted<'_>> {
         let own = self.mount_point.as_deref().map(|point| Mounted {

@@ -31,6 +31,9 @@ pub fn check(layout: &Layout) -> Result<(), DiskError> {
         if let Some(what) = what {
             return Err(DiskError::NoMapper { node, what, why: mapper() });
         }
+        if filesystem.is_read_only() && filesystem.mounts().any(|mounted| mounted.point == "/") {
+            return Err(DiskError::ReadOnlyRoot { node, kind: filesystem.kind.clone() });
+        }
         if !is_staged(&filesystem.kind) && !driver::can_mount(&filesystem.kind) {
             return Err(DiskError::NoDriver { node, kind: filesystem.kind.clone() });
         }

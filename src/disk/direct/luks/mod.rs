@@ -15,6 +15,7 @@ use std::os::unix::fs::FileExt;
 
 use rayon::prelude::*;
 
+use super::pieces;
 use crate::disk::layout::Luks;
 use cipher::Cipher;
 use key::Keys;
@@ -26,7 +27,7 @@ const ROUNDS: u32 = 600_000;
 #[cfg(test)]
 const ROUNDS: u32 = 1000;
 /// Bytes that are encrypted at a time.
-const CHUNK: u64 = 8 << 20;
+const CHUNK: u64 = 1 << 20;
 
 /// Writes `container` to `file` from `start`, with the content of the file `inside`; `passphrase` opens it.
 pub(super) fn write(container: &Luks, passphrase: &[u8], inside: &File, file: &File, start: u64) -> io::Result<()> {
@@ -38,21 +39,23 @@ fn write_with(container: &Luks, keys: &Keys, inside: &File, file: &File, start: 
     let cipher = Cipher::new(&keys.volume)?;
     file.write_all_at(&header::of(container, keys)?, start)?;
     file.write_all_at(&keys.slot()?, start + header::SLOT)?;
-    let sector = container.sector_size as usize;
-    let mut buffer = Vec::new();
-    let mut at = 0;
-    while at < container.size {
-        buffer.resize((container.size - at).min(CHUNK) as usize, 0);
-        inside.read_exact_at(&mut buffer, at)?;
+    let encrypt = |buffer: &mut Vec<u8>, at: u64| {
+        let end = (at + CHUNK).min(container.size);
+        buffer.clear();
+        buffer.resize((end - at) as usize, 0);
+        // Reading a hole would fill the page cache with it.
+        for (begin, end) in pieces::data(inside, at, end)? {
+            inside.read_exact_at(&mut buffer[(begin - at) as usize..(end - at) as usize], begin)?;
+        }
         // Numbered in sectors of 512 bytes, whatever is encrypted together.
-        let first = at / 512;
-        let step = container.sector_size as usize / 512;
-        let sectors = buffer.par_chunks_mut(sector).enumerate();
-        sectors.for_each(|(index, bytes)| cipher.encrypt(bytes, first + (index * step) as u64));
-        file.write_all_at(&buffer, start + container.header + at)?;
-        at += buffer.len() as u64;
-    }
-    Ok(())
+        let numbers = (at / 512..).step_by(container.sector_size as usize / 512);
+        for (sector, number) in buffer.chunks_mut(container.sector_size as usize).zip(numbers) {
+            cipher.encrypt(sector, number);
+        }
+        file.write_all_at(buffer, start + container.header + at)
+    };
+    let chunks = (0..container.size.div_ceil(CHUNK)).into_par_iter();
+    chunks.try_for_each_init(Vec::new, |buffer, chunk| encrypt(buffer, chunk * CHUNK))
 }
 
 #[cfg(test)]

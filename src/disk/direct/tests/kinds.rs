@@ -144,6 +144,25 @@ fn builds_of_one_seed_may_fill_their_btrfs_at_the_same_time() {
 }
 
 #[test]
+fn a_btrfs_that_is_attached_already_is_named_by_its_identifier() {
+    let mut layout = layout("btrfs", "300MiB");
+    // Of no other test.
+    layout.filesystems[0].uuid = uuid::Uuid::from_u128(0x071f);
+    if !can_mount(&layout) {
+        return;
+    }
+    let fixture = Fixture::new();
+    let image = write_it(&fixture, &layout);
+    let attached = LoopDevice::attach(&image, 512).unwrap();
+    let (again, tree) = (fixture.path("again.raw"), fixture.tree());
+    let error = write(&layout, &[("image0".to_owned(), again)], &content(&tree, &BTreeMap::new())).unwrap_err();
+    attached.detach().unwrap();
+    let text = error.to_string();
+    assert!(text.contains("has the identifier 00000000-0000-0000-0000-00000000071f already"), "{text}");
+    assert!(text.contains("choose another --seed"), "{text}");
+}
+
+#[test]
 fn subvolumes_are_filled_from_the_folders_they_are_mounted_at() {
     let mut layout = layout("btrfs", "300MiB");
     if !can_mount(&layout) {

@@ -220,6 +220,20 @@ fn a_file_system_on_the_volumes_of_two_disks_is_whole() {
     run(&["e2fsck", "-fn", home.as_str()]);
 }
 
+#[test]
+fn what_is_no_file_system_is_refused_on_a_volume_in_several_pieces() {
+    let fixture = Fixture::new();
+    let mut layout = on_lvm();
+    layout.luks = vec![container(volume("home"), 40 * MIB)];
+    layout.filesystems[1].device = Device::Luks { container: "hidden".into() };
+    let image = fixture.path("image0.raw");
+    let secrets = BTreeMap::from([("disk".to_owned(), b"open sesame".to_vec())]);
+    let images = [("image0".to_owned(), image.clone())];
+    let error = write(&layout, &images, &content(&fixture.tree(), &secrets)).unwrap_err().to_string();
+    assert!(error.contains("`hidden`: what lies on a volume in several pieces and is no file system"), "{error}");
+    assert!(!image.exists());
+}
+
 /// The numbers of a tag's attribute in an XML text.
 fn numbers(text: &str, tag: &str, attribute: &str) -> Vec<u64> {
     let tags = text.split('<').filter(|part| part.starts_with(tag));
