@@ -16,7 +16,7 @@ use crate::disk;
 use crate::disk::layout::Layout;
 use crate::event::{Artifact, Events};
 use crate::format::{self, Source};
-use crate::plan::{Output, Plan};
+use crate::plan::{DiskPlan, Output, Plan};
 
 /// What is needed to write an image.
 #[derive(Clone, Copy)]
@@ -94,10 +94,12 @@ impl Image<'_> {
 
     /// Bytes of the disk for the content of `tree`, unless a size was asked for.
     pub fn size(&self, tree: &Utf8Path) -> Result<u64, BuildError> {
-        match self.size_asked_for() {
-            Some(size) => Ok(size),
-            None => Ok(disk::image_size::image_size(&self.plan.disk.parameters, disk::image_size::usage(tree)?)),
+        if let Some(size) = self.size_asked_for() {
+            return Ok(size);
         }
+        let DiskPlan { config, parameters, .. } = &self.plan.disk;
+        let size = disk::image_size::image_size(parameters, disk::image_size::usage(tree)?);
+        if parameters.dib_strict { Ok(size) } else { Ok(disk::room::for_content(config, parameters, tree, size)?) }
     }
 
     /// Bytes of the disk, when a size was asked for.

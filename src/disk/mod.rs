@@ -13,6 +13,7 @@ pub mod fstab;
 pub mod image_size;
 pub mod layout;
 pub mod loopback;
+pub mod room;
 pub mod show;
 pub mod size;
 pub mod solve;

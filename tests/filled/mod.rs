@@ -147,7 +147,20 @@ fn judge(name: &str, described: &Described, size: &str) {
     assert!(!said.contains("root: begins"), "it is said late: {said}");
 }
 
-/// A layout to build.
+#[test]
+fn without_a_size_there_is_room_for_what_each_file_system_holds() {
+    let large = "#!/bin/bash\nhead -c 30000000 /dev/urandom | tee $TARGET_ROOT/var/large > $TARGET_ROOT/home/large\n";
+    for name in ["mbr-logical", "verity", "btrfs-subvolumes", "lvm-on-luks"] {
+        let case = Case::new("sized", &Example(name), "");
+        case.shop.element("furniture", &[("root.d/30-large", large)]);
+        let output = case.build("direct");
+        assert!(output.status.success(), "{name}: {}", stderr(&output));
+        let folder = case.shop.path().join("direct");
+        case.judge_files(&Devices::new(&folder, "sized", &case.layout, case.shop.path().join("key")), &folder);
+    }
+}
+
+/// A layout to build, with a size unless that is empty.
 struct Case {
     shop: Workshop,
     name: String,
@@ -166,7 +179,8 @@ impl Case {
             fs::write(&whole, kiln::disk::config::DEFAULT).unwrap();
             whole
         });
-        let words = ["layout", "--json", "--image-size", size, file.to_str().unwrap()];
+        let mut words = vec!["layout", "--json", file.to_str().unwrap()];
+        words.extend(["--image-size", size].iter().filter(|_| !size.is_empty()));
         let output = shop.sandbox.kiln(&words).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let layout = serde_json::from_str(&stdout(&output)).unwrap();
@@ -177,7 +191,8 @@ impl Case {
     fn build(&self, writer: &str) -> Output {
         fs::create_dir(self.shop.path().join(writer)).unwrap();
         let (output, size) = (format!("{writer}/{}", self.name), &self.size);
-        let mut words = vec!["build", "-n", "-t", "raw,tar", "-o", &output, "--image-size", size];
+        let mut words = vec!["build", "-n", "-t", "raw,tar", "-o", &output];
+        words.extend(["--image-size", size].iter().filter(|_| !size.is_empty()));
         words.extend(["--disk-writer", writer, "--elements-path", "elements"]);
         words.extend(["--secret", "disk=key", "--secret", "home=key", "mini", "furniture"]);
         let mut command = self.shop.sandbox.kiln(&words);
@@ -190,17 +205,22 @@ impl Case {
 
     fn judge(&self, writer: &str) {
         let (layout, folder) = (&self.layout, self.shop.path().join(writer));
-        let tree = Tree::of_archive(&folder.join(format!("{}.tar", self.name)), &folder.join("archive"));
-        assert_eq!(fs::read_to_string(tree.root().join("etc/fstab")).unwrap(), layout["fstab"].as_str().unwrap());
         let devices = Devices::new(&folder, &self.name, layout, self.shop.path().join("key"));
         array(layout, "disks").for_each(|disk| judges::table(&devices, disk));
         array(layout, "volume_groups").for_each(|group| judges::volume_group(&devices, group));
         array(layout, "luks").for_each(|container| judges::container(&devices, container));
+        self.judge_files(&devices, &folder);
+        array(layout, "verity").for_each(|verity| judges::verified(&devices, verity, &folder.join(&self.name)));
+    }
+
+    fn judge_files(&self, devices: &Devices<'_>, folder: &Path) {
+        let layout = &self.layout;
+        let tree = Tree::of_archive(&folder.join(format!("{}.tar", self.name)), &folder.join("archive"));
+        assert_eq!(fs::read_to_string(tree.root().join("etc/fstab")).unwrap(), layout["fstab"].as_str().unwrap());
         for filesystem in array(layout, "filesystems") {
             let bytes = devices.bytes(filesystem["device"].as_str().unwrap());
             judges::file_system(&bytes, filesystem);
             content::compare(&tree, layout, filesystem, &bytes);
         }
-        array(layout, "verity").for_each(|verity| judges::verified(&devices, verity, &folder.join(&self.name)));
     }
 }
