@@ -18,6 +18,7 @@ mod dib_semantics;
 mod dib_strict;
 mod dib_words;
 mod disk_functions;
+mod docker_daemon;
 mod docs;
 mod element_tools;
 mod elements;
