@@ -33,7 +33,6 @@ mod mutations;
 mod plan;
 mod ported;
 mod push;
-mod ramdisk;
 mod refusals;
 mod rooms;
 mod shell_hooks;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// The program under test.
 pub const KILN: &str = env!("CARGO_BIN_EXE_kiln");
@@ -68,16 +68,41 @@ pub fn shared_store() -> PathBuf {
     }
 }
 
-/// Builds run one at a time: two at once on a small machine take longer than one after the other.
-pub fn one_build() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// A build's or a machine's turn, until it is dropped.
+pub struct Turn {
+    _build: Option<MutexGuard<'static, ()>>,
 }
 
-/// Machines run one at a time, too, but beside a build: each keeps one core busy.
-pub fn one_boot() -> MutexGuard<'static, ()> {
+/// How many builds and machines run.
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+impl Turn {
+    /// Waits for a core: a build keeps one busy, and so does an emulated machine.
+    fn wait(build: Option<MutexGuard<'static, ()>>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let running = RUNNING.lock().unwrap();
+        *ENDED.wait_while(running, |running| *running >= cores).unwrap() += 1;
+        Self { _build: build }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap() -= 1;
+        ENDED.notify_one();
+    }
+}
+
+/// Builds run one at a time: two at once would make the steps twice that they have in common.
+pub fn one_build() -> Turn {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    Turn::wait(Some(TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())))
+}
+
+/// Machines run beside each other and beside a build, as many as there are cores.
+pub fn one_boot() -> Turn {
+    Turn::wait(None)
 }
 
 pub fn stdout(output: &Output) -> String {

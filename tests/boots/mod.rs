@@ -3,6 +3,8 @@
 //!
 //! They share one set of packages, so the store makes their tree once; what the disk writes and what boots is each one's own.
 
+mod ramdisk;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
