@@ -20,6 +20,8 @@ const AMPLE: u64 = 1 << 40;
 const TIGHT: u64 = 85;
 /// The same where room is made: DIB's measure.
 const EASY: u64 = 60;
+/// Where nothing is yet, there shall be room for something, if it can be written to.
+const FLOOR: u64 = 64 * MIB;
 
 /// The smallest size from `size` on, in bytes, at which every file system has room for its part of `tree`; `size` itself when there is
 /// none, for whoever solves it to say why.
@@ -37,8 +39,13 @@ pub fn for_content(
         ample.filesystems.iter().map(|filesystem| used(&ample, filesystem, tree)).collect::<Result<Vec<_>, _>>()?;
     let fits = |size: u64, share: u64| {
         let Ok(layout) = solve(config, parameters, size, "") else { return false };
-        let mut filesystems = layout.filesystems.iter().zip(&used);
-        filesystems.all(|(filesystem, used)| needed(filesystem, *used, share, parameters) <= filesystem.size)
+        let mut filesystems = layout.filesystems.iter().zip(&ample.filesystems).zip(&used);
+        filesystems.all(|((filesystem, largest), used)| {
+            let floor = if filesystem.is_read_only() { 0 } else { FLOOR };
+            let wanted = needed(filesystem, *used, share, parameters).max(floor);
+            // What the description itself makes smaller stays so.
+            wanted.min(largest.size) <= filesystem.size
+        })
     };
     if fits(size, TIGHT) {
         return Ok(size);
@@ -74,11 +81,8 @@ fn used(layout: &Layout, filesystem: &FileSystem, tree: &Utf8Path) -> Result<u64
     Ok(kib * 1024)
 }
 
-/// Bytes of a file system that is to hold `used` bytes with `share` per cent of it.
+/// Bytes of a file system that holds `used` bytes in `share` per cent of it, beside what is its own.
 fn needed(filesystem: &FileSystem, used: u64, share: u64, parameters: &DiskParameters) -> u64 {
-    if used == 0 {
-        return 0;
-    }
     let own = match filesystem.kind.as_str() {
         // Packed, and nothing else.
         "squashfs" | "erofs" => return used,
@@ -99,42 +103,64 @@ mod tests {
     use crate::disk::solve::tests::parameters;
 
     /// The size for 40 MiB at /, and as much at /var: by DIB's rule, and by this one.
-    fn sizes(example: &str) -> (u64, u64, Layout) {
+    fn sizes(config: &Config) -> (u64, u64, Layout) {
         let folder = tempfile::tempdir().unwrap();
         let tree = Utf8Path::from_path(folder.path()).unwrap();
         for name in ["usr", "var"] {
             std::fs::create_dir(tree.join(name)).unwrap();
             std::fs::write(tree.join(name).join("content"), vec![1; 40 << 20]).unwrap();
         }
-        let (config, parameters) = (examples::named(example).config(), parameters());
+        let parameters = parameters();
         let whole = image_size::image_size(&parameters, image_size::usage(tree).unwrap());
-        let size = for_content(&config, &parameters, tree, whole).unwrap();
-        (whole, size, solve(&config, &parameters, size, "").unwrap())
+        let size = for_content(config, &parameters, tree, whole).unwrap();
+        (whole, size, solve(config, &parameters, size, "").unwrap())
+    }
+
+    fn example(name: &str) -> (u64, u64, Layout) {
+        sizes(&examples::named(name).config())
     }
 
     #[test]
     fn a_root_alone_has_the_size_that_dib_gives_it() {
-        for example in ["whole-disk", "mbr", "gpt"] {
-            let (whole, size, _) = sizes(example);
-            assert_eq!(size, whole, "{example}");
+        for name in ["whole-disk", "mbr", "gpt"] {
+            let (whole, size, _) = example(name);
+            assert_eq!(size, whole, "{name}");
         }
     }
 
     #[test]
     fn other_partitions_come_on_top() {
-        let (whole, size, layout) = sizes("efi");
+        let (whole, size, layout) = example("efi");
         let root = layout.at("/").unwrap().size;
         assert!(size > whole && (190..=210).contains(&(root / MIB)), "{size} {root}");
         // The disk of this one has a size of its own, for what is not /var.
-        let (_, _, layout) = sizes("mbr-logical");
+        let (_, _, layout) = example("mbr-logical");
         let [root, var] = ["/", "/var"].map(|point| layout.at(point).unwrap().size / MIB);
         assert!(root >= 130 && var >= 66, "{root} {var}");
     }
 
     #[test]
     fn a_packed_file_system_needs_no_more_than_its_content() {
-        let (_, _, layout) = sizes("verity");
+        let (_, _, layout) = example("verity");
         let var = layout.at("/var").unwrap().size / MIB;
         assert!((66..=70).contains(&var), "{var}");
+    }
+
+    #[test]
+    fn what_is_empty_has_some_room_and_what_is_small_on_purpose_stays_so() {
+        let yaml = "
+- local_loop: { name: image0 }
+- partitioning:
+    base: image0
+    label: gpt
+    partitions:
+    - { name: boot, size: 16MiB, mkfs: { type: ext4, mount: { mount_point: /boot } } }
+    - { name: root, size: 70%, mkfs: { name: mkfs_root, mount: { mount_point: / } } }
+    - { name: home, size: 100%, mkfs: { type: ext4, mount: { mount_point: /home } } }
+";
+        let (whole, size, layout) = sizes(&crate::disk::config::parse(yaml, "test").unwrap());
+        let [boot, root, home] = ["/boot", "/", "/home"].map(|point| layout.at(point).unwrap().size / MIB);
+        assert_eq!(boot, 16);
+        assert!(size > whole && root >= 197 && (64..=90).contains(&home), "{root} {home}");
     }
 }

@@ -199,6 +199,17 @@ fn file_systems_that_are_only_named_are_named() {
     }
 }
 
+#[test]
+fn hashes_of_a_verified_device_are_named() {
+    let folder = Folder::new();
+    folder.run(
+        "truncate -s 1M data; veritysetup format --uuid 11111111-2222-3333-4444-555555555555 data disk > /dev/null",
+    );
+    let report = report(&folder.open()).unwrap();
+    let found = report.filesystem.as_ref().unwrap();
+    assert_eq!((found.kind, found.uuid.as_deref()), ("DM_verity_hash", Some("11111111-2222-3333-4444-555555555555")));
+}
+
 struct Memory(Vec<u8>);
 
 impl Disk for Memory {

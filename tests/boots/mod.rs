@@ -288,7 +288,7 @@ fn entry_of(esp: &Path) -> String {
 }
 
 #[test]
-fn a_verified_root_boots_with_the_root_hash_of_its_entry() {
+fn a_verified_root_and_usr_boot_with_the_root_hashes_of_their_entry() {
     let sandbox = Sandbox::new();
     let description = "
 - local_loop: { name: image0, size: 3GiB }
@@ -299,11 +299,16 @@ fn a_verified_root_boots_with_the_root_hash_of_its_entry() {
     - { name: ESP, type: EF00, size: 200MiB, mkfs: { type: vfat, mount: { mount_point: /boot/efi, fstab: {} } } }
     - name: root
       type: '8304'
-      size: 1500MiB
+      size: 400MiB
       attributes: [read-only]
       mkfs: { name: mkfs_root, type: erofs, mount: { mount_point: /, fstab: { options: ro, fsck-passno: 0 } } }
       verity: { name: checked, hash: hashes }
-    - { name: hashes, type: 830C, size: 16MiB }
+    - { name: hashes, type: 830C, size: 8MiB }
+    - name: usr
+      size: 1200MiB
+      mkfs: { type: erofs, mount: { mount_point: /usr, fstab: { options: ro, fsck-passno: 0 } } }
+      verity: { name: checked-usr, hash: usr-hashes }
+    - { name: usr-hashes, size: 16MiB }
     - name: srv
       size: 32MiB
       mkfs: { type: erofs, mount: { mount_point: /srv, fstab: { options: ro, fsck-passno: 0 } } }
@@ -321,17 +326,22 @@ fn install(image) {
     let image = build(&sandbox, description, &["block-device-efi", "systemd-boot", "offers"], &[]);
     check_gpt(&image);
     let entry = entry_of(&cut(&image, 1));
-    let hash = entry.split_whitespace().find_map(|word| word.strip_prefix("roothash=")).unwrap();
-    let (data, hashes) = (cut(&image, 2), cut(&image, 3));
-    approve("veritysetup", &["verify", data.to_str().unwrap(), hashes.to_str().unwrap(), hash]);
-    assert_eq!(fs::read_to_string(image.with_extension("roothash")).unwrap().trim(), hash);
+    let verified = |name: &str, number: usize| {
+        let hash = entry.split_whitespace().find_map(|word| word.strip_prefix(&format!("{name}="))).unwrap();
+        let (data, hashes) = (cut(&image, number), cut(&image, number + 1));
+        approve("veritysetup", &["verify", data.to_str().unwrap(), hashes.to_str().unwrap(), hash]);
+        assert_eq!(fs::read_to_string(image.with_extension(name)).unwrap().trim(), hash);
+        hash
+    };
+    let (root, usr) = (verified("roothash", 2), verified("usrhash", 4));
     let signs = [
-        &format!(r"Command line: .* root=/dev/mapper/root roothash={hash} "),
+        &format!(r"Command line: .* root=/dev/mapper/root roothash={root} .* usrhash={usr} "),
         "device-mapper: verity: sha256 using implementation",
         r"erofs: \(device dm-0\): mounted with root inode",
+        r"erofs: \(device dm-1\): mounted with root inode",
         "Finished .*systemd-verityset",
         // /etc/veritytab, which lies on the verified root, has the root hash of this one.
-        r"erofs: \(device dm-1\): mounted with root inode",
+        r"erofs: \(device dm-2\): mounted with root inode",
     ];
     boot(&image, &["--uefi"], &signs);
 }

@@ -22,6 +22,10 @@ pub fn probe(window: &Window) -> Result<Option<Filesystem>, InspectError> {
         let id = label(&start[168..208]);
         return Ok(Some(Filesystem { kind, label: name, uuid: id, ..Filesystem::default() }));
     }
+    if start.starts_with(b"verity\0\0\x01\0\0\0") {
+        let kind = "DM_verity_hash";
+        return Ok(Some(Filesystem { kind, uuid: uuid(&start[16..32]), ..Filesystem::default() }));
+    }
     let erofs = window.bytes::<128>(1024)?;
     if erofs[..4] == [0xe2, 0xe1, 0xf5, 0xe0] && (9..=16).contains(&erofs[12]) {
         let size = Some(le32(&erofs, 36) << erofs[12]);
