@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::upstream_elements;
+use crate::support::{approve, upstream_elements};
 use crate::workshop::Workshop;
 
 /// All that a file can do to its shell. What is lowered was higher before.
@@ -35,7 +35,11 @@ fn under_dib() -> String {
     let tree = workshop.path().join("tree");
     fs::create_dir_all(tree.join("etc")).unwrap();
     let mut run = Command::new("bash");
-    run.arg(upstream_elements().join("../lib/dib-run-parts")).arg(workshop.path().join("elements/a/extra-data.d"));
+    // A copy that another process made: what this one has written may still be open in a child of another test, and is then too busy
+    // to be executed.
+    let hooks = workshop.path().join("hooks");
+    approve("cp", &["-a", workshop.path().join("elements/a").to_str().unwrap(), hooks.to_str().unwrap()]);
+    run.arg(upstream_elements().join("../lib/dib-run-parts")).arg(hooks.join("extra-data.d"));
     let output = run.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("TMP_MOUNT_PATH", &tree).output();
     assert!(output.unwrap().status.success());
     fs::read_to_string(tree.join("etc/seen")).unwrap()

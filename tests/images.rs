@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Sandbox, approve, kiln, one_boot, one_build, shared_store, stderr, stdout};
+use crate::support::{Sandbox, a_core, approve, kiln, one_build, shared_store, stderr, stdout};
 
 /// The release that the figures of DIB were taken with.
 const RELEASE: &str = "bookworm";
@@ -68,7 +68,7 @@ fn check_root(raw: &Path, partition: &Partition) {
 
 /// Boots `image`, without touching it, to its login prompt.
 pub fn boot(image: &Path, words: &[&str]) {
-    let _turn = one_boot();
+    let _turn = a_core();
     let mut all = vec!["boot", image.to_str().unwrap(), "--timeout", "600"];
     all.extend(words);
     let before = fs::metadata(image).unwrap().modified().unwrap();

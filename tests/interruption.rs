@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::{Sandbox, kiln, one_build, shared_store, stderr, stdout};
+use crate::support::{Sandbox, approve, kiln, one_build, shared_store, stderr, stdout};
+use crate::workshop::Workshop;
 
 /// The host's view: mounts of this namespace and loop devices.
 fn host_view() -> (String, String) {
@@ -224,4 +225,30 @@ fn an_interrupt_in_the_middle_of_apt_inside_a_hook_leaves_nothing() {
     assert_eq!(fs::read_dir(store.join("work")).unwrap().count(), 0, "a work folder is left");
     assert_eq!(fs::read_to_string(sandbox.path().join("precious/data")).unwrap(), "precious");
     assert!(!sandbox.path().join("image.qcow2").exists());
+}
+
+#[test]
+fn a_build_under_nohup_goes_on_when_its_terminal_is_gone() {
+    let workshop = Workshop::new();
+    let hook = "#!/bin/bash\ntouch \"$PWD/begun\"\nuntil [[ -e $PWD/go ]]; do sleep 0.1; done\n";
+    workshop.element("waits", &[("root.d/20-wait", hook)]);
+    let build = workshop.command(&["waits"]);
+    // As nohup(1) and the background jobs of a script do.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP INT; exec \"$0\" \"$@\""]).arg(build.get_program()).args(build.get_args());
+    command.env_clear().envs(build.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let child = command.current_dir(workshop.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while !workshop.path().join("begun").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the hook does not begin");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for signal in ["-HUP", "-INT"] {
+        approve("kill", &[signal, &child.id().to_string()]);
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    fs::write(workshop.path().join("go"), "").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(workshop.path().join("out.tar").exists());
 }

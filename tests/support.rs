@@ -78,7 +78,7 @@ static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
 impl Turn {
-    /// Waits for a core: a build keeps one busy, and so does an emulated machine.
+    /// Waits until a core is free: a build keeps one busy, and so does an emulated machine.
     fn wait(build: Option<MutexGuard<'static, ()>>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let running = RUNNING.lock().unwrap();
@@ -100,8 +100,8 @@ pub fn one_build() -> Turn {
     Turn::wait(Some(TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())))
 }
 
-/// Machines run beside each other and beside a build, as many as there are cores.
-pub fn one_boot() -> Turn {
+/// What shares no step with others runs beside them, as much of it as there are cores: machines, and builds that are not kiln's.
+pub fn a_core() -> Turn {
     Turn::wait(None)
 }
 

@@ -1,4 +1,4 @@
-//! The user's wish to end a build: SIGINT, SIGTERM, SIGHUP.
+//! The user's wish to end a build: SIGINT, SIGTERM, SIGHUP, as far as they are not ignored.
 //!
 //! In: signals. Out: a killed builder, and the signal's number for whoever asks. Not here: what is taken away afterwards.
 
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use crate::sandbox::isolation::Killer;
+use crate::sandbox::signals;
 
 /// Listens as long as it lives.
 pub struct Interrupts {
@@ -26,7 +26,7 @@ impl Interrupts {
     /// # Errors
     /// When the kernel refuses.
     pub fn listen() -> io::Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let mut signals = Signals::new(signals::that_end())?;
         let (signal, aim) = (Arc::new(AtomicI32::new(0)), Arc::new(Mutex::new(None::<Killer>)));
         let handle = signals.handle();
         let (noted, aimed) = (Arc::clone(&signal), Arc::clone(&aim));

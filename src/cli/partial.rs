@@ -10,8 +10,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
+
+use crate::sandbox::signals;
 
 /// In this time whoever was about to create a file has done so.
 const CREATION: Duration = Duration::from_millis(20);
@@ -24,12 +25,12 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// From now on SIGINT, SIGTERM and SIGHUP take `files` away, then end the process with 128 + signal.
+    /// From now on SIGINT, SIGTERM and SIGHUP, as far as they are not ignored, take `files` away, then end the process with 128 + signal.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn new(files: Vec<Utf8PathBuf>) -> io::Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let mut signals = Signals::new(signals::that_end())?;
         let handle = signals.handle();
         let files = Arc::new(Mutex::new(files));
         let known = Arc::clone(&files);

@@ -21,4 +21,5 @@ pub mod overlay;
 mod pid_namespace;
 pub mod seccomp;
 mod setup;
+pub mod signals;
 pub mod work_folder;

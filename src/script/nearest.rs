@@ -3,6 +3,9 @@
 //! In: a word and the words there are. Out: those near enough to be worth saying. Pure. Not here: saying so, but for the
 //! half sentence that everybody adds.
 
+/// Bytes of the longest name that anybody misspells: comparing takes the product of both lengths.
+const LONGEST: usize = 200;
+
 /// The candidate most like `word`, `None` when none is similar.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     close(word, candidates).into_iter().next()
@@ -12,8 +15,11 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 pub fn close<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     let wanted = plain(word);
+    if wanted.len() > LONGEST {
+        return Vec::new();
+    }
     let distance = |candidate: &'a str| {
-        let plain = plain(candidate);
+        let plain = Some(plain(candidate)).filter(|plain| plain.len() <= LONGEST)?;
         let slips = strsim::damerau_levenshtein(&wanted, &plain);
         // `write` for `write_file`: a beginning or a word of the name is what people remember.
         let part = wanted.len() > 2 && plain.split('-').any(|part| part == wanted);

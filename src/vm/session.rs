@@ -8,14 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::Report;
 use super::error::VmError;
 use super::machine::Machine;
 use super::watch::{Accelerator, Verdict, Watch};
-use crate::sandbox::child;
+use crate::sandbox::{child, signals};
 
 enum Happening {
     Console(Vec<u8>),
@@ -120,7 +119,7 @@ struct Interrupts(Handle);
 
 impl Interrupts {
     fn forward(to: Sender<Happening>) -> std::io::Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let mut signals = Signals::new(signals::that_end())?;
         let handle = signals.handle();
         thread::spawn(move || {
             for _ in signals.forever() {

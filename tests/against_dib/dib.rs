@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use crate::support::{approve, one_build, scratch, stderr, stdout};
+use crate::support::{a_core, approve, scratch, stderr, stdout};
 
 /// `kpartx -avs DEVICE`, `kpartx -uvs DEVICE`, `kpartx -d DEVICE`.
 const KPARTX: &str = r#"#!/bin/sh
@@ -43,7 +43,7 @@ const DMSETUP: &str = "#!/bin/sh\n";
 /// Runs its `disk-image-create` with `words` in `folder`.
 pub fn create(folder: &Path, words: &[&str]) {
     let installed = installed();
-    let _turn = one_build();
+    let _turn = a_core();
     let tools = folder.join("stand-ins");
     fs::create_dir(&tools).unwrap();
     for (name, text) in [("kpartx", KPARTX), ("sudo", SUDO), ("dmsetup", DMSETUP)] {

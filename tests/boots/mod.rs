@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::{Sandbox, approve, kiln, one_boot, one_build, shared_store, stderr, stdout};
+use crate::support::{Sandbox, a_core, approve, kiln, one_build, shared_store, stderr, stdout};
 
 /// The release that the figures of DIB were taken with.
 const RELEASE: &str = "bookworm";
@@ -57,7 +57,7 @@ fn build(sandbox: &Sandbox, description: &str, elements: &[&str], words: &[&str]
 
 /// `kiln boot`, beside a build of another test: it keeps one core busy. Emulated on a busy machine it takes minutes.
 fn run_machine(image: &Path, words: &[&str]) -> Output {
-    let _turn = one_boot();
+    let _turn = a_core();
     let mut all = vec!["boot", image.to_str().unwrap(), "--timeout", "1200"];
     all.extend(words);
     kiln(&all).output().unwrap()

@@ -131,6 +131,9 @@ fn check_functions(source: &Source) -> Result<(), Diagnostic> {
 /// Whether `name` is `phase` with a slip of the finger. Short names resemble too much to tell.
 fn is_slip(name: &str, phase: &str) -> bool {
     let bare = |text: &str| text.to_lowercase().replace('_', "");
+    if name.len() > 2 * phase.len() {
+        return false;
+    }
     let distance = strsim::damerau_levenshtein(&bare(name), &bare(phase));
     distance == 0 || (phase.len() > 5 && distance <= phase.len() / 6)
 }

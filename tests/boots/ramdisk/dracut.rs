@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{check, console, create};
-use crate::support::{Sandbox, approve, one_boot, one_build, upstream_elements};
+use crate::support::{Sandbox, a_core, approve, one_build, upstream_elements};
 
 /// Upstream's `deploy-targetcli`, unmodified, with what Debian calls its package, and a setting of dracut: gzip at its best
 /// takes minutes of a build whose file is booted once.
@@ -46,7 +46,7 @@ fn a_ramdisk_that_dracut_makes_boots_to_the_init_of_upstreams_elements() {
         assert!(listed.lines().any(|line| line.ends_with(file)), "no {file} in\n{listed}");
     }
     drop(turn);
-    let turn = one_boot();
+    let turn = a_core();
     let console = console(&kernel, &initramfs);
     drop(turn);
     // Its init is sourced by a hook of dracut, which says each line of it; after the last one it reboots.

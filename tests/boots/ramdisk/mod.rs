@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Sandbox, approve, one_boot, one_build, shared_store, stderr, stdout, upstream_elements};
+use crate::support::{Sandbox, a_core, approve, one_build, shared_store, stderr, stdout, upstream_elements};
 
 /// Where this machine's own package lists say that security updates are: upstream's elements have another place, which not every
 /// network reaches.
@@ -87,7 +87,7 @@ fn a_ramdisk_of_upstreams_elements_boots_to_its_init() {
     names.sort();
     assert_eq!(names, ["rescue.d", "rescue.initramfs", "rescue.kernel"], "a RAM disk has no disk image");
     drop(turn);
-    let turn = one_boot();
+    let turn = a_core();
     let console = console(&kernel, &initramfs);
     drop(turn);
     // The parts of its init in their order; after the last one it reboots.
