@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::{Sandbox, approve, stderr, stdout};
+use crate::support::{Sandbox, approve, interruptible, stderr, stdout};
 
 /// A disk with a partition table, an ext4 and a FAT file system, at `disk.raw`.
 fn disk(sandbox: &Sandbox) {
@@ -127,7 +127,7 @@ fn a_conversion_that_is_ended_leaves_nothing_and_what_was_there() {
     for signal in ["INT", "TERM", "HUP"] {
         // In process, and by qemu-img.
         let words = ["convert", "--checksum", "--qcow2-compression", "zlib", "disk.raw", "a.qcow2", "a.vmdk", "a.qed"];
-        let mut child = sandbox.kiln(&words).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = interruptible(&sandbox.kiln(&words)).stderr(Stdio::null()).spawn().unwrap();
         let begun = Instant::now();
         while partial(&sandbox).len() < 3 {
             assert!(

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::{Sandbox, approve, kiln, one_build, shared_store, stderr, stdout};
+use crate::support::{Sandbox, approve, interruptible, kiln, one_build, shared_store, stderr, stdout};
 use crate::workshop::Workshop;
 
 /// The host's view: mounts of this namespace and loop devices.
@@ -44,7 +44,7 @@ fn command(sandbox: &Sandbox, store: &Path, words: &[&str]) -> Command {
     all.extend(words);
     let mut command = kiln(&all);
     command.current_dir(sandbox.path()).env("KILN_STORE", store).env("DIB_RELEASE", "bookworm");
-    command
+    interruptible(&command)
 }
 
 /// Builds to the end.

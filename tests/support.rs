@@ -53,6 +53,17 @@ pub fn kiln(words: &[&str]) -> Command {
     command
 }
 
+/// The same command, for a program that signals shall end also where whoever started the tests ignores them.
+pub fn interruptible(command: &Command) -> Command {
+    let mut other = Command::new("env");
+    other.arg("--default-signal=INT,TERM,HUP").arg(command.get_program()).args(command.get_args()).env_clear();
+    other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = command.get_current_dir() {
+        other.current_dir(folder);
+    }
+    other
+}
+
 /// A folder on the build's own file system: images are too large for some `/tmp`.
 pub fn scratch() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).to_owned();
