@@ -1,8 +1,9 @@
 //! Writes a disk image without loop device, mount of a built file system or device-mapper.
 //!
 //! In: a [`Layout`], a finished tree. Out: a sparse raw image: partition table, volumes and containers, file systems filled from the
-//! tree. What the machine's tools are too old for, its kernel fills, mounted inside the builder (`by_kernel`). Nothing is synced;
-//! that is for whoever renames the artifact. Not here: boot code (`boot/`).
+//! tree; in the tree, `/etc/veritytab` when the running system opens verified file systems. What the machine's tools are too old for,
+//! its kernel fills, mounted inside the builder (`by_kernel`). Nothing is synced; that is for whoever renames the artifact. Not here:
+//! boot code (`boot/`).
 
 mod btrfs;
 mod by_kernel;
