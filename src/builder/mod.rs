@@ -17,6 +17,7 @@ mod memory;
 mod old_output;
 mod outside;
 pub mod parent;
+mod placing;
 mod root_hash;
 mod spine;
 mod stack;

@@ -1,7 +1,7 @@
 //! What becomes of an output that an earlier build left under the same name.
 //!
-//! In: a finished artifact whose name may be taken. Out: the older file, and its digests, under names with date and time, as DIB
-//! gives them. Not here: the new names (`parent`).
+//! In: a path that a finished artifact takes, or that would be out of date beside it. Out: the older file, and its digests, under names with date and time, as DIB
+//! gives them. Not here: the new names (`placing`).
 
 use std::fs;
 use std::io;
@@ -9,22 +9,22 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::ZonedDateTime;
 
-use super::parent::with_digests;
-use crate::event::{Artifact, Events};
+use super::placing::with_digests;
+use crate::event::Events;
 
 /// Formats whose files DIB replaces without a word.
 const REPLACED: [&str; 3] = ["tar", "aci", "squashfs"];
 
-/// Gives what bears the artifact's name another one, if DIB would. The file keeps its old name too until the new one takes it, so
-/// that a reader always finds an image.
-pub fn keep(artifact: &Artifact, events: &Events) -> Result<(), String> {
-    if REPLACED.contains(&artifact.format.as_str()) || !artifact.path.is_file() {
+/// Gives what is at `path`, an output in `format`, another name, if DIB would. The file keeps its old name too until the new one takes
+/// it, so that a reader always finds an image.
+pub fn keep(path: &Utf8Path, format: &str, events: &Events) -> Result<(), String> {
+    if REPLACED.contains(&format) || !path.is_file() {
         return Ok(());
     }
     let time = ZonedDateTime::now().strftime("%Y.%m.%d-%H.%M.%S").to_string();
-    let old = free(&artifact.path, &time);
+    let old = free(path, &time);
     events.info(format!("Old image found. Renaming it to {old}"));
-    let renamed = with_digests(&artifact.path).into_iter().zip(with_digests(&old));
+    let renamed = with_digests(path).into_iter().zip(with_digests(&old));
     for (from, to) in renamed.filter(|(from, _)| from.is_file()) {
         link_or_rename(&from, &to).map_err(|error| format!("cannot rename {from} to {to}: {error}"))?;
     }
@@ -51,10 +51,6 @@ fn link_or_rename(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn artifact(format: &str, path: Utf8PathBuf) -> Artifact {
-        Artifact { format: format.into(), temporary: "t".into(), path, size: 0, digests: Vec::new() }
-    }
-
     fn names(folder: &Utf8Path) -> Vec<String> {
         let mut names: Vec<String> =
             folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
@@ -69,7 +65,7 @@ mod tests {
         for (name, text) in [("a.b.qcow2", "old"), ("a.b.qcow2.md5", "m"), ("a.b.qcow2.sha256", "s")] {
             fs::write(root.join(name), text).unwrap();
         }
-        keep(&artifact("qcow2", root.join("a.b.qcow2")), &Events::none()).unwrap();
+        keep(&root.join("a.b.qcow2"), "qcow2", &Events::none()).unwrap();
         let pattern = regex::Regex::new(r"^a\.b-\d{4}\.\d\d\.\d\d-\d\d\.\d\d\.\d\d\.qcow2(\.md5|\.sha256)?$").unwrap();
         let kept: Vec<String> = names(root).into_iter().filter(|name| pattern.is_match(name)).collect();
         assert_eq!(kept.len(), 3, "{:?}", names(root));
@@ -94,9 +90,9 @@ mod tests {
         let root = Utf8Path::from_path(temp.path()).unwrap();
         for (format, name) in [("tar", "i.tar"), ("aci", "i.aci"), ("squashfs", "i.squash")] {
             fs::write(root.join(name), "old").unwrap();
-            keep(&artifact(format, root.join(name)), &Events::none()).unwrap();
+            keep(&root.join(name), format, &Events::none()).unwrap();
         }
-        keep(&artifact("raw", root.join("none.raw")), &Events::none()).unwrap();
+        keep(&root.join("none.raw"), "raw", &Events::none()).unwrap();
         assert_eq!(names(root), ["i.aci", "i.squash", "i.tar"]);
     }
 }

@@ -1,17 +1,16 @@
 //! The parent's side of the process border.
 //!
 //! In: a plan and a reader of events. Out: finished artifacts in their places, or a failure; never anything in between. Starts
-//! the builder, hands it the plan, passes its events on, ends it when the user interrupts, and makes artifacts durable.
+//! the builder, hands it the plan, passes its events on, ends it when the user interrupts. Not here: the artifacts' names (`placing`).
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::interrupts::Interrupts;
-use super::old_output;
+use super::placing::{place, with_digests};
 use crate::event::{Artifact, Event, Events, Failure};
 use crate::format;
 use crate::plan::Plan;
@@ -90,7 +89,7 @@ fn attempt(plan: &Plan, settings: &Settings, events: &Events) -> Result<Outcome,
             // What is not written to disk yet shall not be: syncing an artifact would take it along.
             work.empty();
             let kept = settings.keep_old_outputs.then_some(events);
-            place(&artifacts, work.name(), &interrupts, kept).map(|interrupted| match interrupted {
+            place(&artifacts, work.name(), || interrupts.signal(), kept).map(|interrupted| match interrupted {
                 Some(signal) => Outcome::Interrupted { signal },
                 None => {
                     events.send(Event::Finished { milliseconds });
@@ -208,57 +207,4 @@ impl Told {
         }
         events.send(event);
     }
-}
-
-/// The paths of an output and of the digest files that it may have.
-pub(super) fn with_digests(path: &Utf8Path) -> [Utf8PathBuf; 3] {
-    [path.to_owned(), format!("{path}.md5").into(), format!("{path}.sha256").into()]
-}
-
-/// Makes artifacts and their digest files durable and gives them their names: a reader never sees half an image, nor an image
-/// beside the digests of another. A signal that comes before the first name is given ends it; the signal is the result. With
-/// `keep`, what bears an artifact's name already gets another one, which is said there.
-fn place(
-    artifacts: &[Artifact],
-    build: &str,
-    interrupts: &Interrupts,
-    keep: Option<&Events>,
-) -> Result<Option<i32>, String> {
-    let mut renames = Vec::new();
-    for artifact in artifacts {
-        if let Some(signal) = interrupts.signal() {
-            return Ok(Some(signal));
-        }
-        sync(&artifact.temporary)?;
-        renames.push((artifact.temporary.clone(), artifact.path.clone()));
-        for (path, text) in format::checksum::checksum_files(artifact) {
-            let temporary = format::temporary(&path, build);
-            fs::write(&temporary, text).map_err(|error| format!("cannot write {temporary}: {error}"))?;
-            sync(&temporary)?;
-            renames.push((temporary, path));
-        }
-    }
-    if let Some(events) = keep {
-        for artifact in artifacts {
-            old_output::keep(artifact, events)?;
-        }
-    }
-    for path in artifacts.iter().flat_map(|artifact| with_digests(&artifact.path)).filter(|path| path.is_file()) {
-        let is_digest = !artifacts.iter().any(|artifact| artifact.path == path);
-        if is_digest {
-            fs::remove_file(&path).map_err(|error| format!("cannot remove {path}, which is out of date: {error}"))?;
-        }
-    }
-    for (from, to) in &renames {
-        fs::rename(from, to).map_err(|error| format!("cannot rename {from} to {to}: {error}"))?;
-    }
-    for artifact in artifacts {
-        let folder = artifact.path.parent().filter(|folder| !folder.as_str().is_empty());
-        sync(folder.unwrap_or(Utf8Path::new(".")))?;
-    }
-    Ok(None)
-}
-
-fn sync(path: &Utf8Path) -> Result<(), String> {
-    init::sync(path).map_err(|error| format!("cannot make {path} durable: {error}"))
 }

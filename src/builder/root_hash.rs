@@ -32,6 +32,17 @@ pub fn write(plan: &Plan, raw: &Raw, build: &str, events: &Events) -> Result<Vec
     Ok(made)
 }
 
+/// Where the hashes of the file systems in the image at `image`, an output in `format`, are told if they are: nowhere for what is no
+/// disk.
+pub fn beside(image: &Utf8Path, format: &str) -> Vec<Utf8PathBuf> {
+    match format::find(format) {
+        Ok(format) if format.source == Source::Raw => {
+            ["root", "usr"].map(|name| image.with_extension(format!("{name}hash"))).into()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The path of the first image of the first disk, without its suffix.
 fn stem(plan: &Plan) -> Result<Option<Utf8PathBuf>, BuildError> {
     for output in plan.outputs.iter().filter(|output| output.disk.is_empty()) {
@@ -45,4 +56,16 @@ fn stem(plan: &Plan) -> Result<Option<Utf8PathBuf>, BuildError> {
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_beside_disks_only() {
+        assert_eq!(beside("o/a.b.qcow2".into(), "qcow2"), ["o/a.b.roothash", "o/a.b.usrhash"]);
+        assert!(beside("o/a.tar".into(), "tar").is_empty());
+        assert!(beside("o/a.roothash".into(), "roothash").is_empty());
+    }
 }

@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::{size, variables};
 use crate::disk::config::{self, Config, TableKind};
+use crate::disk::image_size::image_size;
 use crate::disk::layout::Layout;
 use crate::disk::{direct, show, solve};
 use crate::plan::DiskParameters;
@@ -84,7 +85,9 @@ fn solved(args: &LayoutArgs) -> Result<Layout, String> {
         max_online_resize: None,
         dib_strict: false,
     };
-    let size = args.image_size.map_or_else(|| solve::minimum(&config, &parameters), Ok);
+    // A size that was asked for is what a build makes of it.
+    let asked = args.image_size.map(|_| image_size(&parameters, 0));
+    let size = asked.map_or_else(|| solve::minimum(&config, &parameters), Ok);
     let layout = size.and_then(|size| solve::solve(&config, &parameters, size, &args.seed));
     layout.map_err(|error| format!("{}: {error}", config.place(path.as_str(), error.node())))
 }

@@ -1,15 +1,18 @@
 //! How large an image must be for what is in each of its file systems.
 //!
 //! In: a description, the finished tree, the size that DIB's rule gives the tree as a whole. Out: that size, or a larger one when a
-//! file system would not hold its content at it: DIB's rule knows nothing of partitions beside the root. Not here: that rule
-//! (`image_size`); thin volumes, which promise more than there is.
+//! file system, or the pool of thin volumes that it lies in, would not hold its content at it: DIB's rule knows nothing of partitions
+//! beside the root. Not here: that rule
+//! (`image_size`).
+
+use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 
 use super::config::Config;
 use super::direct::inside;
 use super::image_size::{UsageError, usage_without};
-use super::layout::{FileSystem, Layout};
+use super::layout::{Device, FileSystem, Layout, LogicalVolume, VolumeKind};
 use super::solve::solve;
 use crate::plan::DiskParameters;
 
@@ -39,12 +42,25 @@ pub fn for_content(
         ample.filesystems.iter().map(|filesystem| used(&ample, filesystem, tree)).collect::<Result<Vec<_>, _>>()?;
     let fits = |size: u64, share: u64| {
         let Ok(layout) = solve(config, parameters, size, "") else { return false };
-        let mut filesystems = layout.filesystems.iter().zip(&ample.filesystems).zip(&used);
-        filesystems.all(|((filesystem, largest), used)| {
+        let wanted = |filesystem: &FileSystem, used: u64| {
             let floor = if filesystem.is_read_only() { 0 } else { FLOOR };
-            let wanted = needed(filesystem, *used, share, parameters).max(floor);
+            needed(filesystem, used, share, parameters).max(floor)
+        };
+        let mut in_pools: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for ((filesystem, largest), used) in layout.filesystems.iter().zip(&ample.filesystems).zip(&used) {
+            let wanted = wanted(filesystem, *used);
             // What the description itself makes smaller stays so.
-            wanted.min(largest.size) <= filesystem.size
+            if filesystem.size < wanted.min(largest.size) {
+                return false;
+            }
+            if let Some(pool) = pool(&layout, &filesystem.device) {
+                *in_pools.entry(pool).or_default() += wanted;
+            }
+        }
+        // Thin volumes promise more than there is: their pool must hold what they hold.
+        in_pools.iter().all(|((group, pool), wanted)| {
+            let size = |layout: &Layout| layout.volume(group, pool).map_or(0, |(_, pool)| pool.size);
+            size(&layout) >= size(&ample).min(*wanted)
         })
     };
     if fits(size, TIGHT) {
@@ -79,6 +95,16 @@ fn used(layout: &Layout, filesystem: &FileSystem, tree: &Utf8Path) -> Result<u64
         }
     }
     Ok(kib * 1024)
+}
+
+/// The group and the thin pool that what lies on `device` takes its blocks from.
+fn pool<'a>(layout: &'a Layout, device: &'a Device) -> Option<(&'a str, &'a str)> {
+    if let Device::Volume { group, volume } = device
+        && let Some((_, LogicalVolume { kind: VolumeKind::Thin { pool, .. }, .. })) = layout.volume(group, volume)
+    {
+        return Some((group, pool));
+    }
+    layout.below(device).into_iter().find_map(|below| pool(layout, below))
 }
 
 /// Bytes of a file system that holds `used` bytes in `share` per cent of it, beside what is its own.
@@ -144,6 +170,15 @@ mod tests {
         let (_, _, layout) = example("verity");
         let var = layout.at("/var").unwrap().size / MIB;
         assert!((66..=70).contains(&var), "{var}");
+    }
+
+    #[test]
+    fn a_pool_holds_what_its_volumes_hold() {
+        let (whole, size, layout) = example("lvm-thin");
+        let (_, pool) = layout.volume("vg", "pool").unwrap();
+        // The root's 80 MiB by 0.6 with its journal, and /home with nothing.
+        let pool = pool.size / MIB;
+        assert!(size > whole && (261..=272).contains(&pool), "{} {pool}", size / MIB);
     }
 
     #[test]

@@ -40,6 +40,10 @@ exec env "$@"
 /// Without device-mapper there is nothing to ask dmsetup for.
 const DMSETUP: &str = "#!/bin/sh\n";
 
+/// apt locks the cache of packages, and kiln's builds run beside: in its place is one of its own, under the name that both leave in the
+/// image.
+const OWN_CACHE: &str = r#"mount --bind "$1" "$2"; shift 2; exec "$@""#;
+
 /// Runs its `disk-image-create` with `words` in `folder`.
 pub fn create(folder: &Path, words: &[&str]) {
     let installed = installed();
@@ -50,8 +54,11 @@ pub fn create(folder: &Path, words: &[&str]) {
         fs::write(tools.join(name), text).unwrap();
         fs::set_permissions(tools.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
+    let caches = [scratch().join("cache-of-diskimage-builder"), image_cache()];
+    caches.iter().for_each(|cache| fs::create_dir_all(cache).unwrap());
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private"]).arg(installed.join("bin/disk-image-create")).args(words);
+    command.args(["--mount", "--propagation", "private", "sh", "-ec", OWN_CACHE, "sh"]).args(caches);
+    command.arg(installed.join("bin/disk-image-create")).args(words);
     let path = format!("{}:{}", tools.display(), variables()["PATH"]);
     command
         .env_clear()
@@ -79,7 +86,11 @@ fn installed() -> PathBuf {
     folder
 }
 
-/// What both programs see of the environment. They share the cache of packages.
+fn image_cache() -> PathBuf {
+    scratch().join("dib-image-cache")
+}
+
+/// What both programs see of the environment.
 pub fn variables() -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = ["PATH", "HOME", "http_proxy", "https_proxy", "no_proxy"]
         .into_iter()
@@ -88,7 +99,7 @@ pub fn variables() -> BTreeMap<String, String> {
     for (name, value) in [("USER", "root"), ("DIB_RELEASE", "bookworm"), ("LC_ALL", "C.UTF-8")] {
         variables.insert(name.to_owned(), value.to_owned());
     }
-    variables.insert("DIB_IMAGE_CACHE".to_owned(), scratch().join("dib-image-cache").display().to_string());
+    variables.insert("DIB_IMAGE_CACHE".to_owned(), image_cache().display().to_string());
     variables
 }
 

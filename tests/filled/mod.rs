@@ -150,7 +150,7 @@ fn judge(name: &str, described: &Described, size: &str) {
 #[test]
 fn without_a_size_there_is_room_for_what_each_file_system_holds() {
     let large = "#!/bin/bash\nhead -c 30000000 /dev/urandom | tee $TARGET_ROOT/var/large > $TARGET_ROOT/home/large\n";
-    for name in ["mbr-logical", "verity", "btrfs-subvolumes", "lvm-on-luks"] {
+    for name in ["mbr-logical", "verity", "btrfs-subvolumes", "lvm-on-luks", "lvm-thin"] {
         let case = Case::new("sized", &Example(name), "");
         case.shop.element("furniture", &[("root.d/30-large", large)]);
         let output = case.build("direct");
