@@ -1,11 +1,11 @@
 //! Real images from the archive: the three shipped layouts, checked by the tools of the trade and booted.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::cut::part;
 use crate::support::{Sandbox, a_core, approve, kiln, one_build, shared_store, stderr, stdout};
 
 /// The release that the figures of DIB were taken with.
@@ -17,14 +17,17 @@ fn build(sandbox: &Sandbox, formats: &str, elements: &[&str]) -> PathBuf {
     let image = sandbox.path().join("image");
     let mut words = vec!["build", "-o", "image", "-t", formats];
     words.extend(elements);
-    let output = kiln(&words)
-        .current_dir(sandbox.path())
-        .env("KILN_STORE", shared_store())
-        .env("DIB_RELEASE", RELEASE)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "kiln {words:?}:\n{}\n{}", stdout(&output), stderr(&output));
+    run(sandbox, &words, &[("DIB_RELEASE", RELEASE)]);
     image
+}
+
+/// kiln in the sandbox, with the store that all builds share.
+fn run(sandbox: &Sandbox, words: &[&str], variables: &[(&str, &str)]) {
+    let mut command = kiln(words);
+    command.current_dir(sandbox.path()).env("KILN_STORE", shared_store()).envs(variables.iter().copied());
+    // An emulated machine that waits keeps a core busy all the same.
+    let output = command.env("DIB_GRUB_TIMEOUT", "1").output().unwrap();
+    assert!(output.status.success(), "kiln {words:?}:\n{}\n{}", stdout(&output), stderr(&output));
 }
 
 /// A partition as sfdisk reads it: number, first byte, size in bytes, type.
@@ -49,13 +52,6 @@ fn partitions(raw: &Path) -> Vec<Partition> {
             kind: entry["type"].as_str().unwrap().to_owned(),
         })
         .collect()
-}
-
-/// A partition's content as a file of its own.
-fn cut(raw: &Path, partition: &Partition, to: &Path) {
-    let mut from = File::open(raw).unwrap();
-    from.seek(SeekFrom::Start(partition.start)).unwrap();
-    std::io::copy(&mut from.take(partition.size), &mut File::create(to).unwrap()).unwrap();
 }
 
 fn check_root(raw: &Path, partition: &Partition) {
@@ -116,7 +112,7 @@ fn an_efi_image_is_sound_and_boots_both_ways() {
     let [esp, _bios, root] = &partitions(&raw)[..] else { panic!("three partitions were expected") };
     assert_eq!(esp.kind, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
     let file = sandbox.path().join("esp");
-    cut(&raw, esp, &file);
+    part(&raw, esp.start, esp.size, &file);
     approve("fsck.vfat", &["-n", file.to_str().unwrap()]);
     check_root(&raw, root);
     boot(&raw, &[]);
@@ -126,14 +122,9 @@ fn an_efi_image_is_sound_and_boots_both_ways() {
 #[test]
 fn the_stable_release_boots_too() {
     let sandbox = Sandbox::new();
-    let _turn = one_build();
-    let output = kiln(&["build", "-o", "stable", "vm", "debian-minimal"])
-        .current_dir(sandbox.path())
-        .env("KILN_STORE", shared_store())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}\n{}", stdout(&output), stderr(&output));
-    drop(_turn);
+    let turn = one_build();
+    run(&sandbox, &["build", "-o", "stable", "vm", "debian-minimal"], &[]);
+    drop(turn);
     boot(&sandbox.path().join("stable.qcow2"), &[]);
 }
 
@@ -192,13 +183,8 @@ fn strip_abi(name: &str) -> String {
 fn checksums_are_those_of_the_files() {
     let sandbox = Sandbox::new();
     let _turn = one_build();
-    let output = kiln(&["build", "-o", "image", "-t", "qcow2,tar", "--checksum", "debian-minimal", "vm"])
-        .current_dir(sandbox.path())
-        .env("KILN_STORE", shared_store())
-        .env("DIB_RELEASE", RELEASE)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
+    let words = ["build", "-o", "image", "-t", "qcow2,tar", "--checksum", "debian-minimal", "vm"];
+    run(&sandbox, &words, &[("DIB_RELEASE", RELEASE)]);
     for file in ["image.qcow2", "image.tar"] {
         for tool in ["md5", "sha256"] {
             let noted = fs::read_to_string(sandbox.path().join(format!("{file}.{tool}"))).unwrap();

@@ -12,6 +12,7 @@ mod audit;
 mod boots;
 mod confinement;
 mod convert;
+mod cut;
 mod damaged_images;
 mod dib_defects;
 mod dib_semantics;

@@ -96,7 +96,9 @@ pub fn variables() -> BTreeMap<String, String> {
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
         .collect();
-    for (name, value) in [("USER", "root"), ("DIB_RELEASE", "bookworm"), ("LC_ALL", "C.UTF-8")] {
+    for (name, value) in
+        [("USER", "root"), ("DIB_RELEASE", "bookworm"), ("LC_ALL", "C.UTF-8"), ("DIB_GRUB_TIMEOUT", "1")]
+    {
         variables.insert(name.to_owned(), value.to_owned());
     }
     variables.insert("DIB_IMAGE_CACHE".to_owned(), image_cache().display().to_string());

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::cut::part;
 use crate::support::{Sandbox, a_core, approve, kiln, one_build, shared_store, stderr, stdout};
 
 /// The release that the figures of DIB were taken with.
@@ -87,15 +88,7 @@ fn partition(raw: &Path, number: usize) -> (u64, u64) {
 fn cut(raw: &Path, number: usize) -> PathBuf {
     let (start, size) = partition(raw, number);
     let to = raw.with_file_name(format!("part{number}"));
-    let words = [
-        format!("if={}", raw.display()),
-        format!("of={}", to.display()),
-        format!("skip={start}B"),
-        format!("count={size}B"),
-        "bs=1M".to_owned(),
-        "conv=sparse".to_owned(),
-    ];
-    approve("dd", &words.iter().map(String::as_str).collect::<Vec<_>>());
+    part(raw, start, size, &to);
     to
 }
 

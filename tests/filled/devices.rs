@@ -5,12 +5,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::SeekFrom;
 use serde_json::Value;
 
+use crate::cut::copy;
 use crate::support::approve;
 
 /// LVM keeps to the devices that it is given, and writes nothing down.
@@ -209,24 +208,6 @@ impl<'a> Devices<'a> {
         }
         assert_eq!(at, size, "{name}");
         path
-    }
-}
-
-/// Copies what is no hole.
-fn copy(from: &File, start: u64, to: &File, at: u64, size: u64) {
-    let end = start + size;
-    let mut position = start;
-    while let Ok(begin) = rustix::fs::seek(from, SeekFrom::Data(position)) {
-        if begin >= end {
-            break;
-        }
-        let stop = rustix::fs::seek(from, SeekFrom::Hole(begin)).unwrap().min(end);
-        for first in (begin..stop).step_by(8 << 20) {
-            let mut bytes = vec![0; (stop - first).min(8 << 20) as usize];
-            from.read_exact_at(&mut bytes, first).unwrap();
-            to.write_all_at(&bytes, at + (first - start)).unwrap();
-        }
-        position = stop;
     }
 }
 
