@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// The program under test.
 pub const KILN: &str = env!("CARGO_BIN_EXE_kiln");
@@ -53,15 +54,33 @@ pub fn kiln(words: &[&str]) -> Command {
     command
 }
 
-/// The same command, for a program that signals shall end also where whoever started the tests ignores them.
-pub fn interruptible(command: &Command) -> Command {
-    let mut other = Command::new("env");
-    other.arg("--default-signal=INT,TERM,HUP").arg(command.get_program()).args(command.get_args()).env_clear();
+/// `command` as `words` start it, in its folder and with its environment.
+fn started_by(words: &[&str], command: &Command) -> Command {
+    let mut other = Command::new(words[0]);
+    other.args(&words[1..]).arg(command.get_program()).args(command.get_args()).env_clear();
     other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if let Some(folder) = command.get_current_dir() {
         other.current_dir(folder);
     }
     other
+}
+
+/// The same command, for a program that signals shall end also where whoever started the tests ignores them.
+pub fn interruptible(command: &Command) -> Command {
+    started_by(&["env", "--default-signal=INT,TERM,HUP"], command)
+}
+
+/// How much of the processors' time `command` takes.
+pub fn processor_time_of(command: &Command) -> Duration {
+    let output = started_by(&["bash", "-c", r#""$@" > /dev/null && times"#, "bash"], command).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    // The shell's own, and its children's: `0m0.021s 0m0.008s`, of the program and of the kernel for it.
+    let said = stdout(&output);
+    let seconds = said.lines().nth(1).unwrap().split_whitespace().map(|time| {
+        let (minutes, seconds) = time.trim_end_matches('s').split_once('m').unwrap();
+        minutes.parse::<f64>().unwrap() * 60.0 + seconds.parse::<f64>().unwrap()
+    });
+    Duration::from_secs_f64(seconds.sum())
 }
 
 /// A folder on the build's own file system: images are too large for some `/tmp`.
