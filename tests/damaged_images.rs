@@ -214,7 +214,8 @@ fn disk_of(sandbox: &Sandbox, commands: &str) {
     run(
         sandbox,
         &format!(
-            "mkdir -p tree/etc; {commands}; truncate -s 8M disk; mke2fs -q -F -t ext4 -b 4096 -L root -d tree disk"
+            "mkdir -p tree/etc; {commands}; truncate -s 8M disk
+             mke2fs -q -F -t ext4 -b 4096 -O ^metadata_csum -L root -d tree disk"
         ),
     );
 }
@@ -247,6 +248,58 @@ fn symbolic_links_lead_nowhere_forever() {
             "{path}: {said}"
         );
     }
+}
+
+/// A node of an extent tree: `count` entries that all lead to `block`.
+fn node(depth: u16, count: u16, block: u32) -> Vec<u8> {
+    let mut node = Vec::new();
+    [0xf30a, count, 340, depth, 0, 0].iter().for_each(|word: &u16| node.extend(word.to_le_bytes()));
+    for _ in 0..count {
+        [0, block, 0].iter().for_each(|word: &u32| node.extend(word.to_le_bytes()));
+    }
+    node
+}
+
+/// A disk with the file `/long`, whose extents are in a tree of `nodes`: each says what it is when it is told its own block.
+fn disk_with_extents(sandbox: &Sandbox, nodes: &[&dyn Fn(u32) -> Vec<u8>]) {
+    disk_of(sandbox, "truncate -s 3M tree/long; head -c 20480 /dev/zero | tr '\\0' n > tree/nodes");
+    run(sandbox, "debugfs -R 'bmap /nodes 0' disk 2> /dev/null > first");
+    let first: u32 = fs::read_to_string(sandbox.path().join("first")).unwrap().trim().parse().unwrap();
+    let mut disk = fs::read(sandbox.path().join("disk")).unwrap();
+    for (block, node) in (first..).zip(nodes) {
+        let (at, node) = (block as usize * 4096, node(block));
+        assert_eq!(disk[at], b'n');
+        disk[at..at + node.len()].copy_from_slice(&node);
+    }
+    fs::write(sandbox.path().join("disk"), disk).unwrap();
+    // Four entries in the inode, for the first node.
+    let words = node(5, 4, first);
+    let fields = words.chunks(4).enumerate().map(|(at, word)| {
+        let mut word = u32::from_le_bytes(word.try_into().unwrap());
+        if at == 1 {
+            word = word & !0xffff | 4;
+        }
+        format!("debugfs -w -R 'sif /long block[{at}] {word:#x}' disk 2> /dev/null\n")
+    });
+    run(sandbox, &fields.collect::<String>());
+}
+
+#[test]
+fn a_tree_of_extents_without_an_end_is_given_up() {
+    let sandbox = Sandbox::new();
+    disk_with_extents(&sandbox, &[&|own| node(5, 4, own)]);
+    let refused = sandbox.kiln(&["inspect", "disk", "/long"]).output().unwrap();
+    assert!(stderr(&refused).contains("more than 1.0 GiB of memory"), "{}", stderr(&refused));
+    assert_eq!(refused.status.code(), Some(1));
+
+    // 340 times 340 times 340 ways to a node without an extent.
+    let sandbox = Sandbox::new();
+    let next = |depth: u16| move |own: u32| node(depth, 340, own + 1);
+    disk_with_extents(&sandbox, &[&next(4), &next(3), &next(2), &next(1), &|_| node(0, 0, 0)]);
+    let begun = Instant::now();
+    let refused = sandbox.kiln(&["inspect", "disk", "/long"]).output().unwrap();
+    assert!(stderr(&refused).contains("more than 20 s of the processor's time"), "{}", stderr(&refused));
+    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
 }
 
 #[test]

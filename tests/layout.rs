@@ -173,6 +173,17 @@ fn identifiers_follow_from_the_seed_and_the_disk_id_is_the_one_asked_for() {
 }
 
 #[test]
+fn a_size_that_was_asked_for_is_rounded_up_as_in_a_build() {
+    let sandbox = Sandbox::new();
+    let size = |asked: &str| {
+        let words = ["layout", &shipped("block-device-mbr"), "--image-size", asked, "--json"];
+        let output = sandbox.kiln(&words).output().unwrap();
+        serde_json::from_str::<serde_json::Value>(&stdout(&output)).unwrap()["disks"][0]["size"].as_u64().unwrap()
+    };
+    assert_eq!(["64MiB", "64001KiB", "0.1001"].map(size), [64 << 20, 1001 << 16, 1641 << 16]);
+}
+
+#[test]
 fn a_drawing_is_a_file_of_its_own() {
     let sandbox = Sandbox::new();
     let output = sandbox.kiln(&["layout", &shipped("block-device-efi-lvm"), "--svg", "disk.svg"]).output().unwrap();

@@ -95,9 +95,12 @@ impl BuildError {
                 exit_status: 1,
                 ..Failure::default()
             },
-            Self::Hook(error) => {
-                Failure { message: error.to_string(), exit_status: error.exit_status(), ..Failure::default() }
-            }
+            Self::Hook(error) => Failure {
+                message: error.to_string(),
+                help: error.help(),
+                exit_status: error.exit_status(),
+                ..Failure::default()
+            },
             other => Failure { message: other.to_string(), exit_status: 1, ..Failure::default() },
         }
     }

@@ -1,7 +1,7 @@
 //! What becomes of an output that an earlier build left under the same name.
 //!
-//! In: a path that a finished artifact takes, or that would be out of date beside it. Out: the older file, and its digests, under names with date and time, as DIB
-//! gives them. Not here: the new names (`placing`).
+//! In: a path that a finished artifact takes, or that would be out of date beside it. Out: the older file, and its digests, under names
+//! with date and time, as DIB gives them. Not here: the new names (`placing`).
 
 use std::fs;
 use std::io;

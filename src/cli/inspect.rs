@@ -3,14 +3,19 @@
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::patience::{Excess, Limits, Patience};
 use crate::format::reader::{self, Disk};
 use crate::inspect::{self, Entry, Files, Filesystem, InspectError, Kind, Report, Window};
 use crate::ui::text::{bytes, printable};
+
+/// What an image may cost before more of it is shown. A folder of a million files takes a fraction of it.
+const LIMITS: Limits = Limits { time: Duration::from_secs(20), memory: 1 << 30 };
 
 /// Words of `kiln inspect`.
 #[derive(Args, Debug)]
@@ -41,6 +46,18 @@ pub fn run(args: &InspectArgs) -> ExitCode {
 }
 
 fn show(args: &InspectArgs) -> Result<(), InspectError> {
+    let image = args.image.clone();
+    let patience = Patience::begin(LIMITS, move |excess| {
+        let spent = match excess {
+            Excess::Time => format!("{} s of the processor's time", LIMITS.time.as_secs()),
+            Excess::Memory => format!("{} of memory", bytes(LIMITS.memory)),
+        };
+        super::refuse(&format!(
+            "what was asked for takes more than {spent}, so {image} is damaged, or made to keep its reader busy"
+        ));
+        // Nothing was written that would stay.
+        std::process::exit(1);
+    });
     let kind = match args.format.as_deref().and_then(reader::Kind::named) {
         Some(kind) => kind,
         None => reader::Kind::detect(&args.image)?,
@@ -60,10 +77,10 @@ fn show(args: &InspectArgs) -> Result<(), InspectError> {
         return Ok(());
     };
     let (files, path) = inspect::place(&Window::whole(disk), &report, args.partition, path)?;
-    show_path(&files, &path, args.json)
+    show_path(&files, &path, args.json, &patience)
 }
 
-fn show_path(files: &Files, path: &str, as_json: bool) -> Result<(), InspectError> {
+fn show_path(files: &Files, path: &str, as_json: bool, patience: &Patience) -> Result<(), InspectError> {
     let entry = files.stat(path)?;
     match entry.kind {
         Kind::Folder => {
@@ -76,7 +93,7 @@ fn show_path(files: &Files, path: &str, as_json: bool) -> Result<(), InspectErro
         }
         _ if as_json => super::print(&format!("{:#}\n", json!(entry))),
         Kind::File => {
-            let mut out = BufWriter::new(std::io::stdout().lock());
+            let mut out = BufWriter::new(patience.watch(std::io::stdout().lock()));
             files.copy(path, &mut out)?;
             out.flush().map_err(InspectError::Write)?;
         }

@@ -25,6 +25,7 @@ mod meaning;
 mod new;
 mod packages;
 mod partial;
+mod patience;
 mod plan;
 mod port;
 mod prepare;

@@ -86,6 +86,16 @@ impl HookError {
         move |source| Self::File { attempt, path, source }
     }
 
+    /// What the user can do, where the last lines tell.
+    pub fn help(&self) -> Option<String> {
+        let (Self::Status { tail, .. } | Self::Packages { tail, .. }) = self else { return None };
+        tail.iter().any(|line| line.contains(APT_CACHE_IN_USE)).then(|| {
+            "another build uses the same cache of packages: wait until it has ended, or give one of them a cache of its own with \
+             `DIB_IMAGE_CACHE=FOLDER` (or none, with `DIB_APT_LOCAL_CACHE=0`)"
+                .to_owned()
+        })
+    }
+
     /// The status that the program should exit with: the hook's own, as DIB does.
     pub fn exit_status(&self) -> i32 {
         match self {
@@ -95,6 +105,10 @@ impl HookError {
     }
 }
 
+/// What apt-get says when another one downloads into the same folder: upstream's `dpkg` puts the user's cache into every image that is
+/// being built.
+const APT_CACHE_IN_USE: &str = "Could not get lock /var/cache/apt/archives/";
+
 /// Lines of a hook's output that an error carries.
 const LAST_LINES: usize = 15;
 
@@ -103,4 +117,21 @@ pub(super) fn tail(output: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_that_another_build_uses_is_told_from_other_locks() {
+        let failed = |line: &str| HookError::Status {
+            hook: "root.d/75-debian-minimal-baseinstall".into(),
+            status: 100,
+            tail: vec!["Reading package lists...".into(), line.into()],
+        };
+        let help = failed("E: Could not get lock /var/cache/apt/archives/lock. It is held by process 0").help();
+        assert!(help.is_some_and(|help| help.contains("DIB_IMAGE_CACHE=FOLDER")));
+        assert_eq!(failed("E: Could not get lock /var/lib/dpkg/lock-frontend").help(), None);
+    }
 }
