@@ -298,8 +298,8 @@ fn a_tree_of_extents_without_an_end_is_given_up() {
     disk_with_extents(&sandbox, &[&next(4), &next(3), &next(2), &next(1), &|_| node(0, 0, 0)]);
     let begun = Instant::now();
     let refused = sandbox.kiln(&["inspect", "disk", "/long"]).output().unwrap();
-    assert!(stderr(&refused).contains("more than 20 s of the processor's time"), "{}", stderr(&refused));
-    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
+    assert!(stderr(&refused).contains("more than 40 s of the processor's time"), "{}", stderr(&refused));
+    assert!(begun.elapsed() < Duration::from_secs(240), "{:?}", begun.elapsed());
 }
 
 #[test]
