@@ -2,8 +2,7 @@
 //!
 //! In: a description, the finished tree, the size that DIB's rule gives the tree as a whole. Out: that size, or a larger one when a
 //! file system, or the pool of thin volumes that it lies in, would not hold its content at it: DIB's rule knows nothing of partitions
-//! beside the root. Not here: that rule
-//! (`image_size`).
+//! beside the root. Not here: that rule (`image_size`).
 
 use std::collections::BTreeMap;
 
@@ -42,13 +41,10 @@ pub fn for_content(
         ample.filesystems.iter().map(|filesystem| used(&ample, filesystem, tree)).collect::<Result<Vec<_>, _>>()?;
     let fits = |size: u64, share: u64| {
         let Ok(layout) = solve(config, parameters, size, "") else { return false };
-        let wanted = |filesystem: &FileSystem, used: u64| {
-            let floor = if filesystem.is_read_only() { 0 } else { FLOOR };
-            needed(filesystem, used, share, parameters).max(floor)
-        };
         let mut in_pools: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for ((filesystem, largest), used) in layout.filesystems.iter().zip(&ample.filesystems).zip(&used) {
-            let wanted = wanted(filesystem, *used);
+            let floor = if filesystem.is_read_only() { 0 } else { FLOOR };
+            let wanted = needed(filesystem, *used, share, parameters).max(floor);
             // What the description itself makes smaller stays so.
             if filesystem.size < wanted.min(largest.size) {
                 return false;
