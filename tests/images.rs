@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cut::part;
-use crate::support::{Sandbox, a_core, approve, kiln, one_build, shared_store, stderr, stdout};
+use crate::support::{
+    FOR_AN_EMULATED_MACHINE, Sandbox, a_core, approve, ending, kiln, one_build, shared_store, stdout,
+};
 
 /// The release that the figures of DIB were taken with.
 const RELEASE: &str = "bookworm";
@@ -25,9 +27,8 @@ fn build(sandbox: &Sandbox, formats: &str, elements: &[&str]) -> PathBuf {
 fn run(sandbox: &Sandbox, words: &[&str], variables: &[(&str, &str)]) {
     let mut command = kiln(words);
     command.current_dir(sandbox.path()).env("KILN_STORE", shared_store()).envs(variables.iter().copied());
-    // An emulated machine that waits keeps a core busy all the same.
-    let output = command.env("DIB_GRUB_TIMEOUT", "1").output().unwrap();
-    assert!(output.status.success(), "kiln {words:?}:\n{}\n{}", stdout(&output), stderr(&output));
+    let output = command.envs(FOR_AN_EMULATED_MACHINE).output().unwrap();
+    assert!(output.status.success(), "kiln {words:?}: {}", ending(&output));
 }
 
 /// A partition as sfdisk reads it: number, first byte, size in bytes, type.
@@ -65,13 +66,12 @@ fn check_root(raw: &Path, partition: &Partition) {
 /// Boots `image`, without touching it, to its login prompt.
 pub fn boot(image: &Path, words: &[&str]) {
     let _turn = a_core();
-    let mut all = vec!["boot", image.to_str().unwrap(), "--timeout", "600"];
+    let mut all = vec!["boot", image.to_str().unwrap(), "--timeout", "1200"];
     all.extend(words);
     let before = fs::metadata(image).unwrap().modified().unwrap();
     let output = kiln(&all).output().unwrap();
-    let console = stdout(&output);
-    assert!(output.status.success(), "kiln {all:?}:\n{console}\n{}", stderr(&output));
-    assert!(console.contains("login:"), "{console}");
+    assert!(output.status.success(), "kiln {all:?}: {}", ending(&output));
+    assert!(stdout(&output).contains("login:"), "{}", ending(&output));
     assert_eq!(fs::metadata(image).unwrap().modified().unwrap(), before, "booting touched the image");
 }
 

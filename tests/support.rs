@@ -143,6 +143,26 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// What an emulated machine wants of its image. While it waits at GRUB's menu it keeps a core busy; and where others keep the cores busy
+/// it may take longer to find its own disks than the 90 s that systemd gives them.
+pub const FOR_AN_EMULATED_MACHINE: [(&str, &str); 2] =
+    [("DIB_GRUB_TIMEOUT", "1"), ("DIB_BOOTLOADER_DEFAULT_CMDLINE", "systemd.default_timeout_start_sec=600")];
+
+/// How a program ended that should not have: the last lines of what it said. All of it is in a file, since a build says much, and whoever
+/// reads what CI says sees the end of it only.
+pub fn ending(output: &Output) -> String {
+    const LINES: usize = 20;
+    let last = |text: &str| {
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    };
+    let (out, error) = (stdout(output), stderr(output));
+    let whole = tempfile::Builder::new().prefix("said-").suffix(".log").tempfile_in(scratch()).unwrap();
+    fs::write(whole.path(), format!("{out}\n{error}")).unwrap();
+    let (_, whole) = whole.keep().unwrap();
+    format!("{} (all of it: {})\n{}\n{}", output.status, whole.display(), last(&out), last(&error))
+}
+
 /// Runs a judge and wants its approval.
 pub fn approve(program: &str, words: &[&str]) -> String {
     let output = Command::new(program).args(words).output().unwrap_or_else(|error| panic!("{program}: {error}"));

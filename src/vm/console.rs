@@ -7,6 +7,9 @@ use regex::bytes::Regex;
 /// How much of the console a pattern can see, bytes.
 const KEPT: usize = 16 * 1024;
 
+/// How much of it a pattern can see at each byte of a piece, bytes: a prompt with some lines before it.
+const RECENT: usize = 512;
+
 /// How much of a line an error shows, characters. A menu draws a whole screen without a line end.
 const LINE: usize = 120;
 
@@ -15,6 +18,8 @@ const LINE: usize = 120;
 pub struct Console {
     state: State,
     text: Vec<u8>,
+    /// How much of the text the last piece brought, bytes.
+    fresh: usize,
 }
 
 /// Where in a terminal sequence (ECMA-48, 5.3 and 5.4) the reader is.
@@ -37,15 +42,19 @@ impl Console {
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
         let plain: Vec<u8> = bytes.iter().copied().filter(|byte| self.is_text(*byte)).collect();
         self.text.extend_from_slice(&plain);
+        self.fresh = plain.len();
         if self.text.len() > 2 * KEPT {
             self.text.drain(..self.text.len() - KEPT);
         }
         plain
     }
 
-    /// Whether the recent text, the unfinished line included, matches.
+    /// Whether the recent text, the unfinished line included, matches, or did so at any byte of the last piece: a prompt is the end of
+    /// its line only until the kernel or a service writes behind it.
     pub fn shows(&self, pattern: &Regex) -> bool {
-        pattern.is_match(&self.text)
+        let fresh = self.text.len().saturating_sub(self.fresh);
+        let showed = |end: usize| pattern.is_match_at(&self.text[..end], end.saturating_sub(RECENT));
+        pattern.is_match(&self.text) || (fresh..self.text.len()).any(showed)
     }
 
     /// Whether the recent text holds `words`.
@@ -111,6 +120,25 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_is_seen_though_the_same_piece_goes_on_behind_it() {
+        let (login, line) = (Regex::new("(?m)login: $").unwrap(), Regex::new("(?m)^debian login: $").unwrap());
+        let mut console = Console::default();
+        console.feed("a line of a service\n".repeat(100).as_bytes());
+        console.feed(b"\n\ndebian login: [   61.204811] audit: type=1400\r\n[   61.3] more\r\n");
+        assert!(console.shows(&login) && console.shows(&line));
+        console.feed(b"more\n");
+        assert!(!console.shows(&login));
+    }
+
+    #[test]
+    fn a_line_that_is_cut_at_its_front_has_no_beginning() {
+        let mut console = Console::default();
+        console.feed(format!("{}\nlogin: x", "login: ".repeat(200)).as_bytes());
+        assert!(!console.shows(&Regex::new("(?m)^ogin: ").unwrap()));
+        assert!(console.shows(&Regex::new("(?m)^login: $").unwrap()));
+    }
+
+    #[test]
     fn a_pattern_may_span_lines() {
         let mut console = Console::default();
         console.feed(b"one\r\ntwo");
@@ -136,6 +164,16 @@ mod tests {
             let mut cut = console.feed(first);
             cut.extend(console.feed(second));
             prop_assert_eq!(cut, Console::default().feed(&bytes));
+        }
+
+        #[test]
+        fn what_is_seen_byte_by_byte_is_seen_in_one_piece(text in "[ab\n]{0,40}", pattern in "\\^?[ab]{1,3}\\$?") {
+            let pattern = Regex::new(&format!("(?m){pattern}")).unwrap();
+            let mut console = Console::default();
+            let seen = text.bytes().any(|byte| { console.feed(&[byte]); console.shows(&pattern) });
+            let mut console = Console::default();
+            console.feed(text.as_bytes());
+            prop_assert_eq!(console.shows(&pattern), seen);
         }
     }
 }

@@ -17,10 +17,11 @@ pub const SILENCE_BEFORE_OUTPUT: Duration = Duration::from_secs(8);
 pub const SILENCE_AFTER_OUTPUT: Duration = Duration::from_secs(60);
 
 /// Texts after which no login prompt comes, and what they mean.
-const DOOM: [(&str, &str); 7] = [
+const DOOM: [(&str, &str); 8] = [
     ("Kernel panic - not syncing", "its kernel panicked"),
     ("grub rescue> ", "GRUB did not find its folder /boot/grub"),
     ("\n(initramfs) ", "its initial RAM file system did not find the root file system"),
+    ("You are in emergency mode", "systemd could not mount what /etc/fstab asks for, or start something as necessary"),
     (
         "): Access Denied",
         "Secure Boot is on, and no enrolled key has signed its boot loader; Debian's is in shim-signed",
@@ -217,6 +218,15 @@ mod tests {
         assert_eq!(watch.wrote(panic, now).1, Some(Verdict::Doomed("its kernel panicked")));
         let mut watch = Watch::new(Accelerator::Kvm, &login, LIMIT, now);
         assert!(matches!(watch.wrote(panic, now).1, Some(Verdict::KvmUnusable(_))));
+    }
+
+    #[test]
+    fn an_emergency_shell_ends_the_waiting() {
+        let (login, now) = (login(), Instant::now());
+        let mut watch = Watch::new(Accelerator::Tcg, &login, LIMIT, now);
+        let said = b"\r\nYou are in emergency mode. After logging in, type \"journalctl -xb\" to view\r\nsystem logs";
+        let Some(Verdict::Doomed(reason)) = watch.wrote(said, now).1 else { panic!("it goes on") };
+        assert!(reason.contains("/etc/fstab"), "{reason}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use crate::support::{a_core, approve, scratch, stderr, stdout};
+use crate::support::{FOR_AN_EMULATED_MACHINE, a_core, approve, ending, scratch, stdout};
 
 /// `kpartx -avs DEVICE`, `kpartx -uvs DEVICE`, `kpartx -d DEVICE`.
 const KPARTX: &str = r#"#!/bin/sh
@@ -68,7 +68,7 @@ pub fn create(folder: &Path, words: &[&str]) {
         .env("PYTHONPATH", &installed)
         .env("TMP_DIR", folder);
     let output = command.current_dir(folder).output().unwrap();
-    assert!(output.status.success(), "diskimage-builder {words:?}:\n{}\n{}", stdout(&output), stderr(&output));
+    assert!(output.status.success(), "diskimage-builder {words:?}: {}", ending(&output));
 }
 
 /// The folder of the program and what it needs, installed once.
@@ -96,9 +96,8 @@ pub fn variables() -> BTreeMap<String, String> {
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
         .collect();
-    for (name, value) in
-        [("USER", "root"), ("DIB_RELEASE", "bookworm"), ("LC_ALL", "C.UTF-8"), ("DIB_GRUB_TIMEOUT", "1")]
-    {
+    let more = [("USER", "root"), ("DIB_RELEASE", "bookworm"), ("LC_ALL", "C.UTF-8")];
+    for (name, value) in more.into_iter().chain(FOR_AN_EMULATED_MACHINE) {
         variables.insert(name.to_owned(), value.to_owned());
     }
     variables.insert("DIB_IMAGE_CACHE".to_owned(), image_cache().display().to_string());

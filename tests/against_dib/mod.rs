@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::images::boot;
-use crate::support::{Sandbox, one_build, shared_store, stderr, stdout, upstream_elements};
+use crate::support::{Sandbox, ending, one_build, shared_store, stdout, upstream_elements};
 use dib::{mirrors, variables};
 use differences::{Verdict, judge};
 
@@ -23,8 +23,8 @@ fn create(folder: &Path, words: &[&str], elements_path: &str, more: &[(&str, &st
     command.args(words).env_clear().envs(variables()).envs(mirrors());
     command.env("ELEMENTS_PATH", elements_path).env("KILN_STORE", shared_store()).envs(more.iter().copied());
     let output = command.current_dir(folder).output().unwrap();
-    assert!(output.status.success(), "disk-image-create {words:?}:\n{}\n{}", stdout(&output), stderr(&output));
-    assert!(stdout(&output).contains("Build completed successfully"), "{}", stdout(&output));
+    assert!(output.status.success(), "disk-image-create {words:?}: {}", ending(&output));
+    assert!(stdout(&output).contains("Build completed successfully"), "{}", ending(&output));
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::cut::part;
-use crate::support::{Sandbox, a_core, approve, kiln, one_build, shared_store, stderr, stdout};
+use crate::support::{
+    FOR_AN_EMULATED_MACHINE, Sandbox, a_core, approve, ending, kiln, one_build, shared_store, stderr, stdout,
+};
 
 /// The release that the figures of DIB were taken with.
 const RELEASE: &str = "bookworm";
@@ -41,10 +43,7 @@ fn build(sandbox: &Sandbox, description: &str, elements: &[&str], words: &[&str]
     all.extend(elements);
     let mut command = kiln(&all);
     command.current_dir(sandbox.path()).env("KILN_STORE", shared_store()).env("DIB_RELEASE", RELEASE);
-    // Long enough to be seen.
-    command.env("DIB_GRUB_TIMEOUT", "1");
-    // On a busy machine an emulated one may take longer than systemd's 90 s to find its own disk.
-    command.env("DIB_BOOTLOADER_DEFAULT_CMDLINE", "systemd.default_timeout_start_sec=600");
+    command.envs(FOR_AN_EMULATED_MACHINE);
     if sandbox.path().join("elements").is_dir() {
         command.env("ELEMENTS_PATH", sandbox.path().join("elements"));
     }
@@ -52,7 +51,7 @@ fn build(sandbox: &Sandbox, description: &str, elements: &[&str], words: &[&str]
         command.env("DIB_BLOCK_DEVICE_CONFIG", description);
     }
     let output = command.output().unwrap();
-    assert!(output.status.success(), "kiln {all:?}:\n{}\n{}", stdout(&output), stderr(&output));
+    assert!(output.status.success(), "kiln {all:?}: {}", ending(&output));
     sandbox.path().join("image.raw")
 }
 
@@ -68,10 +67,10 @@ fn run_machine(image: &Path, words: &[&str]) -> Output {
 fn boot(image: &Path, words: &[&str], signs: &[&str]) {
     let output = run_machine(image, words);
     let console = stdout(&output);
-    assert!(output.status.success(), "kiln boot {words:?}:\n{console}\n{}", stderr(&output));
+    assert!(output.status.success(), "kiln boot {words:?}: {}", ending(&output));
     for sign in signs {
         let sign = regex::Regex::new(sign).unwrap();
-        assert!(sign.is_match(&console), "the console does not say {sign}:\n{console}");
+        assert!(sign.is_match(&console), "the console does not say {sign}: {}", ending(&output));
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Sandbox, a_core, approve, one_build, shared_store, stderr, stdout, upstream_elements};
+use crate::support::{Sandbox, a_core, approve, ending, one_build, shared_store, stdout, upstream_elements};
 
 /// Where this machine's own package lists say that security updates are: upstream's elements have another place, which not every
 /// network reaches.
@@ -59,7 +59,7 @@ fn create(sandbox: &Sandbox, words: &[&str], elements_path: &str, more: &[(&str,
     command.env("ELEMENTS_PATH", elements_path).env("DIB_RELEASE", "bookworm").envs(more.iter().copied());
     let output = command.output().unwrap();
     let said = stdout(&output);
-    assert!(output.status.success(), "{said}\n{}", stderr(&output));
+    assert!(output.status.success(), "{}", ending(&output));
     let first = if words.contains(&"dracut-ramdisk") { "dracut-ramdisk" } else { "ramdisk" };
     assert!(said.contains(&format!("Building elements: {first} base debian-minimal")), "{said}");
     let made = ["rescue.kernel", "rescue.initramfs"].map(|name| sandbox.path().join(name));
