@@ -40,6 +40,7 @@ mod shell_hooks;
 mod shell_library;
 mod support;
 mod tools;
+mod turns;
 mod upstream_elements;
 mod upstream_plumbing;
 mod workshop;

@@ -14,6 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::error::BuildError;
 use super::inside::Image;
 use super::stack::{Place, Stack};
+use crate::distro;
 use crate::hook::breakpoint::{self, Stop};
 use crate::hook::environment::{self, Environment};
 use crate::hook::limits::Limits;
@@ -213,6 +214,9 @@ impl<'a> Hooks<'a> {
             inside.lend(&mut environment);
         }
         let limits = Limits::of(&self.site, step.element.as_deref(), &self.nodes.borrow())?;
+        // Hooks that make the tree install into it from outside. What runs inside gets a turn for each call of apt.
+        let installs = place == plan::Place::Host && phase == Phase::Root;
+        let _turn = installs.then(|| self.turn()).flatten();
         match run::run(&self.site, phase, name, chroot, &environment, &limits) {
             Ok(ran) => {
                 self.times.borrow_mut().push((name.to_owned(), ran.time));
@@ -234,6 +238,13 @@ impl<'a> Hooks<'a> {
             self.note_mounts(at.files)?;
         }
         Ok(())
+    }
+
+    /// A turn at the cache of packages that an earlier hook has mounted.
+    fn turn(&self) -> Option<distro::Turn> {
+        let carried = self.carried.borrow();
+        let mounted = carried.iter().map(|mounted| mounted.inside.as_path());
+        distro::turn(&self.site.tree(), mounted, &self.site.events)
     }
 
     /// Takes the variables that a hook of block-device.d printed. They are noted in the build folder too, which what is above

@@ -26,6 +26,7 @@ use crate::store::{Store, StoreError};
 use crate::target::Packages;
 pub use apt::debootstrap;
 pub use apt::loan::Loan;
+pub use apt::turn::Turn;
 use driver::{Driver, Words};
 
 /// What tree is wanted.
@@ -234,6 +235,11 @@ pub fn lend(root: &Utf8Path) -> Result<Option<Loan>, DistroError> {
     }
     let failed = |source| DistroError::File { action: "lend helpers to", path: root.to_owned(), source };
     Loan::begin(root).map(Some).map_err(failed)
+}
+
+/// Waits until no other build uses a cache of packages that is among the things `mounted` in the tree at `root`: paths from there.
+pub fn turn<'a>(root: &Utf8Path, mut mounted: impl Iterator<Item = &'a Utf8Path>, events: &Events) -> Option<Turn> {
+    mounted.any(|inside| inside == apt::turn::ARCHIVES).then(|| apt::turn::take(root, events)).flatten()
 }
 
 /// Generates the initramfs of every kernel installed in `root`. Without a kernel, or without a generator, nothing happens.

@@ -24,6 +24,7 @@ pub mod resolve;
 pub mod signature;
 pub mod sources;
 pub mod tree;
+pub mod turn;
 pub mod unpack;
 
 use std::collections::BTreeMap;

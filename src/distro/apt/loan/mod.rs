@@ -1,7 +1,7 @@
 //! Helpers on loan for whatever installs packages or makes an initramfs while commands run in a tree.
 //!
-//! In: a tree. Out: a folder that commands see on their `/dev`, with a `mkinitramfs` (mkinitramfs(8)) and a `dpkg-deb` (dpkg-deb(1))
-//! before the tree's own on their PATH. What comes out is what the tree's own make, but for the way an initramfs is deflated.
+//! In: a tree. Out: a folder that commands see on their `/dev`, with a `mkinitramfs` (mkinitramfs(8)), a `dpkg-deb` (dpkg-deb(1)) and an
+//! `apt-get` that takes turns with other builds, before the tree's own on their PATH. What comes out is what the tree's own make, but for the way an initramfs is deflated.
 //! Nothing is put into the tree, and a loan that nobody uses costs nothing. Not here: which commands.
 
 mod fifo;
@@ -21,6 +21,7 @@ use std::thread::JoinHandle;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::turn;
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::command::PATH;
 use fifo::Fifo;
@@ -98,6 +99,7 @@ impl Loan {
         std::fs::write(programs.join("mkinitramfs"), text)?;
         std::fs::set_permissions(programs.join("mkinitramfs"), Permissions::from_mode(0o755))?;
         std::fs::write(path.join("apt.conf"), format!("DPkg::Path \"{}\";\n", before(DPKG_PATH)))?;
+        turn::write(&programs, root)?;
         let plain = gzip::write(&path, LENT)?;
         let (compressed, over) = (path.join("compressed"), loan.over.clone());
         loan.threads.push(std::thread::spawn(move || gzip::serve(plain, &compressed, &over)));
