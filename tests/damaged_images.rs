@@ -1,8 +1,8 @@
 //! Images that somebody damaged, or made to do harm: whatever stands in one, looking at it ends, soon, without a panic and in bounded
 //! memory.
 //!
-//! The tests change real images at random until their time is over: a few seconds, or `KILN_MUTATION_SECONDS`. The number that a
-//! change follows from is printed with a failure; `KILN_MUTATION_SEED` begins elsewhere.
+//! The tests change real images at random until their time is over: a few seconds, or a quarter of `KILN_MUTATION_SECONDS`. The
+//! number that a change follows from is printed with a failure; `KILN_MUTATION_SEED` begins elsewhere.
 
 use std::fs;
 use std::io::Write;
@@ -144,7 +144,7 @@ fn look(image: &Utf8Path, kind: Kind) {
     let _ = inspect::place(&whole, &report, None, "/etc/fstab");
 }
 
-/// A quarter of the time that damaged elements have: those come from anybody.
+/// Where it is long, a quarter of the time that damaged elements have: those come from anybody.
 fn seconds() -> Duration {
     let given = std::env::var("KILN_MUTATION_SECONDS").ok().and_then(|text| text.parse::<u64>().ok());
     Duration::from_secs(given.map_or(4, |seconds| seconds.div_ceil(4)))

@@ -144,9 +144,11 @@ pub fn stderr(output: &Output) -> String {
 }
 
 /// What an emulated machine wants of its image. While it waits at GRUB's menu it keeps a core busy; and where others keep the cores busy
-/// it may take longer to find its own disks than the 90 s that systemd gives them.
-pub const FOR_AN_EMULATED_MACHINE: [(&str, &str); 2] =
-    [("DIB_GRUB_TIMEOUT", "1"), ("DIB_BOOTLOADER_DEFAULT_CMDLINE", "systemd.default_timeout_start_sec=600")];
+/// it may take longer to find its own disks than the 90 s that systemd gives them. The other words are those of an image by default.
+pub const FOR_AN_EMULATED_MACHINE: [(&str, &str); 2] = [
+    ("DIB_GRUB_TIMEOUT", "1"),
+    ("DIB_BOOTLOADER_DEFAULT_CMDLINE", "nofb nomodeset gfxpayload=text systemd.default_timeout_start_sec=600"),
+];
 
 /// How a program ended that should not have: the last lines of what it said. All of it is in a file, since a build says much, and whoever
 /// reads what CI says sees the end of it only.

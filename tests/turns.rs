@@ -1,73 +1,81 @@
-//! Builds of shell elements beside each other, in whose trees one cache of packages is mounted.
+//! Builds of shell elements that find a cache of packages in use by another build.
 
-use std::process::{Command, Stdio};
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::support::stderr;
 use crate::workshop::Workshop;
 
-/// An image with an `apt-get` that gives up, as the real one does, where another one uses the archives.
+/// An image with an `apt-get` that says in the cache when it ran.
 const APT: &str = r#"#!/bin/bash
 set -euo pipefail
 cd "$TARGET_ROOT"
 mkdir -p usr/bin var/lib/dpkg var/cache/apt/archives
-for tool in flock rmdir; do
-    cp -L "$(type -P "$tool")" bin/
-done
-cat > usr/bin/apt-get <<'END'
-#!/bin/bash
-lock=/var/cache/apt/archives/lock
-mkdir "$lock" || { echo "E: Could not get lock $lock. It is held by process 0" >&2; exit 100; }
-sleep 1
-rmdir "$lock"
-echo "$*" >> /etc/installed
-# What it starts may be apt again.
-[ "$1" != upgrade ] || apt-get clean
-END
+cp -L "$(type -P flock)" bin/
+printf '#!/bin/bash\ntouch "/var/cache/apt/archives/$*"\n' > usr/bin/apt-get
 chmod +x usr/bin/apt-get
 "#;
 
 /// As upstream's `dpkg` does.
-const CACHE: &str = r#"#!/bin/bash
-set -eu
-mkdir -p "$DIB_IMAGE_CACHE/apt"
-mount --bind "$DIB_IMAGE_CACHE/apt" "$TARGET_ROOT/var/cache/apt/archives"
-"#;
+const CACHE: &str =
+    "#!/bin/bash\nset -eu\nmount --bind \"$DIB_IMAGE_CACHE/apt\" \"$TARGET_ROOT/var/cache/apt/archives\"\n";
 
 /// As upstream's `debian-minimal` does: from outside.
-const OUTSIDE: &str = "#!/bin/bash\nset -eu\nchroot \"$TARGET_ROOT\" /usr/bin/apt-get install base\n";
+const OUTSIDE: &str = "#!/bin/bash\nset -eu\nchroot \"$TARGET_ROOT\" /usr/bin/apt-get outside\n";
 
-const INSIDE: &str = "#!/bin/bash\nset -eu\napt-get install more\napt-get upgrade\n";
+/// Says that it is there, and waits to be let on.
+const INSIDE: &str = r#"#!/bin/bash
+set -eu
+touch /var/cache/apt/archives/inside-begins
+while [ ! -e /var/cache/apt/archives/go-on ]; do sleep 0.1; done
+apt-get update
+apt-get install
+"#;
+
+/// Waits until `holds`, while the build runs.
+fn wait(build: &mut Child, log: &Path, what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        let ended = build.try_wait().unwrap().is_some() || begun.elapsed() > Duration::from_secs(120);
+        if ended {
+            let _ = build.kill();
+            panic!("no {what}:\n{}", fs::read_to_string(log).unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
 
 #[test]
-fn builds_take_turns_at_the_cache_of_packages_that_they_share() {
+fn a_build_waits_for_the_cache_of_packages_that_another_one_uses() {
     let workshop = Workshop::new();
-    workshop.element(
-        "apt",
-        &[
-            ("root.d/20-apt", APT),
-            ("root.d/50-cache", CACHE),
-            ("root.d/75-base", OUTSIDE),
-            ("install.d/10-more", INSIDE),
-        ],
-    );
-    let cache = workshop.path().join("cache");
-    let build = |name: &str| -> Command {
-        let words = ["build", "-v", "-n", "-t", "tar", "--no-cache", "--elements-path", "elements", "-o", name];
-        let mut command = workshop.sandbox.kiln(&[&words[..], &["mini", "apt"]].concat());
-        command.env("DIB_IMAGE_CACHE", &cache).stdout(Stdio::null()).stderr(Stdio::piped());
-        command
-    };
-    let running = ["one", "other"].map(|name| (name, build(name).spawn().unwrap()));
-    let mut said = String::new();
-    for (name, child) in running {
-        let output = child.wait_with_output().unwrap();
-        said += &stderr(&output);
-        assert!(output.status.success(), "{said}");
-        let tar = workshop.path().join(format!("{name}.tar"));
-        let installed = Command::new("tar").arg("-xOf").arg(tar).arg("./etc/installed").output().unwrap();
-        assert_eq!(installed.stdout, b"install base\ninstall more\nupgrade\nclean\n");
-    }
-    assert!(said.contains("another build uses the same cache of packages: waiting for it"), "{said}");
-    let left = cache.join("apt").read_dir().unwrap().count();
-    assert_eq!(left, 0, "something is left in the cache");
+    let hooks = [("root.d/20-apt", APT), ("root.d/50-cache", CACHE), ("root.d/75-base", OUTSIDE)];
+    workshop.element("apt", &[&hooks[..], &[("install.d/10-more", INSIDE)]].concat());
+    let (cache, log) = (workshop.path().join("cache"), workshop.path().join("log"));
+    let archives = cache.join("apt");
+    fs::create_dir_all(&archives).unwrap();
+    let other = File::open(&archives).unwrap();
+    other.lock().unwrap();
+    let mut command = workshop.command(&["--no-cache", "apt"]);
+    command.env("DIB_IMAGE_CACHE", &cache).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
+    let mut build = command.spawn().unwrap();
+    let says = |text: &str| fs::read_to_string(&log).unwrap().contains(text);
+    let ran = |words: &str| archives.join(words).exists();
+
+    wait(&mut build, &log, "waiting in root.d", || {
+        says("another build uses the same cache of packages: waiting for it")
+    });
+    assert!(!ran("outside"));
+    other.unlock().unwrap();
+    wait(&mut build, &log, "hook in the image", || ran("inside-begins"));
+    assert!(ran("outside"));
+
+    other.lock().unwrap();
+    fs::write(archives.join("go-on"), "").unwrap();
+    wait(&mut build, &log, "waiting in the image", || says("apt-get: another build uses the same cache of packages"));
+    // That does not touch the archives.
+    assert!(ran("update") && !ran("install"));
+    other.unlock().unwrap();
+    assert!(build.wait().unwrap().success(), "{}", fs::read_to_string(&log).unwrap());
+    assert!(ran("install"));
 }

@@ -216,8 +216,11 @@ impl<'a> Hooks<'a> {
         let limits = Limits::of(&self.site, step.element.as_deref(), &self.nodes.borrow())?;
         // Hooks that make the tree install into it from outside. What runs inside gets a turn for each call of apt.
         let installs = place == plan::Place::Host && phase == Phase::Root;
-        let _turn = installs.then(|| self.turn()).flatten();
-        match run::run(&self.site, phase, name, chroot, &environment, &limits) {
+        let turn = installs.then(|| distro::turn(&self.carried.borrow(), &self.site.events)).flatten();
+        let ran = run::run(&self.site, phase, name, chroot, &environment, &limits);
+        // A user may stay long in the shell after an error.
+        drop(turn);
+        match ran {
             Ok(ran) => {
                 self.times.borrow_mut().push((name.to_owned(), ran.time));
                 if phase == Phase::BlockDevice {
@@ -238,13 +241,6 @@ impl<'a> Hooks<'a> {
             self.note_mounts(at.files)?;
         }
         Ok(())
-    }
-
-    /// A turn at the cache of packages that an earlier hook has mounted.
-    fn turn(&self) -> Option<distro::Turn> {
-        let carried = self.carried.borrow();
-        let mounted = carried.iter().map(|mounted| mounted.inside.as_path());
-        distro::turn(&self.site.tree(), mounted, &self.site.events)
     }
 
     /// Takes the variables that a hook of block-device.d printed. They are noted in the build folder too, which what is above

@@ -63,7 +63,7 @@ fn plan(image: &ImageArgs, distro: Option<&Distribution>, colour: bool) -> Resul
     let catalog = prepare::catalog(&request, &builtin).map_err(explain)?;
     let mut elements = element::resolve_any(&request, &catalog).map_err(explain)?;
     prepare::warn(&elements);
-    prepare::check(&elements, colour)?;
+    prepare::check(&elements, &builtin, colour)?;
     let provider = elements.iter_mut().find(|element| is_system(element));
     let given = provider.is_some();
     let distro = match (distro, given) {

@@ -22,6 +22,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::event::Events;
 use crate::sandbox::chroot::Chroot;
 use crate::sandbox::command::CommandError;
+use crate::sandbox::mount_table::MountEntry;
 use crate::store::{Store, StoreError};
 use crate::target::Packages;
 pub use apt::debootstrap;
@@ -237,9 +238,10 @@ pub fn lend(root: &Utf8Path) -> Result<Option<Loan>, DistroError> {
     Loan::begin(root).map(Some).map_err(failed)
 }
 
-/// Waits until no other build uses a cache of packages that is among the things `mounted` in the tree at `root`: paths from there.
-pub fn turn<'a>(root: &Utf8Path, mut mounted: impl Iterator<Item = &'a Utf8Path>, events: &Events) -> Option<Turn> {
-    mounted.any(|inside| inside == apt::turn::ARCHIVES).then(|| apt::turn::take(root, events)).flatten()
+/// Waits until no other build uses a cache of packages that a hook has put into the tree; `mounted` is all that hooks have mounted there.
+pub fn turn(mounted: &[MountEntry], events: &Events) -> Option<Turn> {
+    let cache = mounted.iter().find(|mounted| mounted.inside == apt::turn::ARCHIVES)?;
+    apt::turn::take(cache.from.as_deref()?, events)
 }
 
 /// Generates the initramfs of every kernel installed in `root`. Without a kernel, or without a generator, nothing happens.

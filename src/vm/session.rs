@@ -95,7 +95,7 @@ fn judge(
 }
 
 /// A serial port writes byte by byte, and all recent text is searched after each piece: this long its bytes are left to gather, or
-/// the search takes the processor from the guest.
+/// the search takes the processor from the guest. A prompt in the middle of a piece is looked for in few bytes.
 const GATHERING: Duration = Duration::from_millis(20);
 
 fn read_console(mut pipe: PipeReader, to: &Sender<Happening>) {

@@ -1,8 +1,9 @@
 //! Helpers on loan for whatever installs packages or makes an initramfs while commands run in a tree.
 //!
-//! In: a tree. Out: a folder that commands see on their `/dev`, with a `mkinitramfs` (mkinitramfs(8)), a `dpkg-deb` (dpkg-deb(1)) and an
-//! `apt-get` that takes turns with other builds, before the tree's own on their PATH. What comes out is what the tree's own make, but for the way an initramfs is deflated.
-//! Nothing is put into the tree, and a loan that nobody uses costs nothing. Not here: which commands.
+//! In: a tree. Out: a folder that commands see on their `/dev`, with a `mkinitramfs` (mkinitramfs(8)), a `dpkg-deb` (dpkg-deb(1)), and an
+//! `apt-get` and an `apt` that take turns with other builds, before the tree's own on their PATH. What comes out is what the tree's
+//! own make, but for the way an initramfs is deflated. Nothing is put into the tree, and a loan that nobody uses costs nothing. Not
+//! here: which commands.
 
 mod fifo;
 mod functions;
@@ -99,7 +100,7 @@ impl Loan {
         std::fs::write(programs.join("mkinitramfs"), text)?;
         std::fs::set_permissions(programs.join("mkinitramfs"), Permissions::from_mode(0o755))?;
         std::fs::write(path.join("apt.conf"), format!("DPkg::Path \"{}\";\n", before(DPKG_PATH)))?;
-        turn::write(&programs, root)?;
+        turn::write(&programs, &format!("{LENT}/{PROGRAMS}"), root)?;
         let plain = gzip::write(&path, LENT)?;
         let (compressed, over) = (path.join("compressed"), loan.over.clone());
         loan.threads.push(std::thread::spawn(move || gzip::serve(plain, &compressed, &over)));
