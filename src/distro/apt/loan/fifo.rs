@@ -1,7 +1,8 @@
 //! Both ends of a FIFO between this process and commands in a tree that come and go.
 //!
-//! In: a path. Out: a reading end that waits for writers until the loan is over, a writing end once somebody reads. Not here: what
-//! goes through.
+//! In: a path. Out: a reading end that waits for writers until the loan is over, a writing end once somebody reads. A FIFO serves one
+//! command after the other: who reads an answer reads to its end, or it would meet the next one while this process has not closed it
+//! yet. Not here: what goes through.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -27,12 +28,28 @@ pub fn make(path: &Utf8Path) -> io::Result<()> {
     nix::unistd::mkfifo(path.as_str(), Mode::from_bits_truncate(0o600)).map_err(io::Error::from)
 }
 
-/// The writing end of the FIFO at `path`, as soon as somebody reads; nothing when the loan is over.
+/// The writing end of the FIFO at `path`, as soon as somebody reads; nothing when the loan is over, or when whoever asked is gone: then
+/// somebody else asks.
 ///
 /// # Errors
 /// When it cannot be opened.
-pub fn answer(path: &Utf8Path, over: &Over) -> io::Result<Option<File>> {
+pub fn answer(path: &Utf8Path, asking: &Fifo, over: &Over) -> io::Result<Option<File>> {
+    opened(path, over, || asking.has_bytes())
+}
+
+/// The same for somebody who still sends what is to be answered.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn waited_for(path: &Utf8Path, over: &Over) -> io::Result<Option<File>> {
+    opened(path, over, || Ok(false))
+}
+
+fn opened(path: &Utf8Path, over: &Over, is_gone: impl Fn() -> io::Result<bool>) -> io::Result<Option<File>> {
     loop {
+        if is_gone()? {
+            return Ok(None);
+        }
         match OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
             Ok(file) => {
                 fcntl(file.as_fd(), FcntlArg::F_SETFL(OFlag::empty()))?;
@@ -65,6 +82,13 @@ impl Fifo {
         make(path)?;
         let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
         Ok(Self { file })
+    }
+
+    /// Whether there are bytes to read at this moment.
+    fn has_bytes(&self) -> io::Result<bool> {
+        let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO)?;
+        Ok(fds[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLIN)))
     }
 
     /// Waits until there are bytes to read; `false` when the loan is over.

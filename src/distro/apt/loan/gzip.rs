@@ -80,7 +80,7 @@ pub fn write(folder: &Utf8Path, inside: &str) -> io::Result<Fifo> {
 /// When a caller got less than the whole file.
 pub fn serve(mut plain: Fifo, compressed: &Utf8Path, over: &Over) -> io::Result<()> {
     while plain.wait(over)? {
-        let Some(mut output) = fifo::answer(compressed, over)? else { return Ok(()) };
+        let Some(mut output) = fifo::waited_for(compressed, over)? else { return Ok(()) };
         let mut plain = plain.until(over);
         let mut level = [0; 2];
         plain.read_exact(&mut level)?;

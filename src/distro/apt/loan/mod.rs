@@ -55,7 +55,7 @@ exec unshare --mount --propagation unchanged sh -c '
     exec 9>LENT/turn
     flock 9
     { echo "$version"; echo "$out"; echo "$*"; env; } >LENT/asked
-    read -r functions known <LENT/answer
+    { read -r functions known; read -r end; } <LENT/answer
     if [ "$known" = same ] && [ -n "$out" ] && [ -e LENT/made ]; then
         echo "mkinitramfs: nothing of it has changed since it was made before: taken from there" >&2
         exec cp -p LENT/made "$out"
@@ -170,7 +170,7 @@ fn prepare(root: &Utf8Path, mut asking: Fifo, folder: &Utf8Path, over: &Over) ->
         let now = unchanged::digest(root, &words).ok();
         let known = if now.is_some() && now == before { "same" } else { "new" };
         before = now;
-        let Some(mut answer) = fifo::answer(&folder.join("answer"), over)? else { return Ok(()) };
+        let Some(mut answer) = fifo::answer(&folder.join("answer"), &asking, over)? else { continue };
         // Whoever asked may be gone.
         let _ = writeln!(answer, "{name} {known}");
     }

@@ -26,7 +26,8 @@ const FOLDER: &str = "apt-dpkg-install-";
 /// Bytes that are handed on at once.
 const BLOCK: u64 = 1 << 20;
 
-/// One package at a time; a second one goes to the tree's own. Its data is not believed to be whole until that was said.
+/// One package at a time; a second one goes to the tree's own. Its data is not believed to be whole until that was said. Each answer is read to
+/// its end, and names the package: it is no answer to somebody who went away.
 const PROGRAM: &str = r#"#!/bin/sh
 own=/usr/bin/dpkg-deb
 case $#:$1:$2 in
@@ -36,11 +37,11 @@ esac
 exec 9>LENT/unpacking
 flock -n 9 || exec "$own" "$@"
 echo "$2" >LENT/wanted
-read -r answer <LENT/granted
-[ "$answer" = yes ] || exec "$own" "$@"
+{ read -r answer; read -r end; } <LENT/granted
+[ "$answer" = "yes $2" ] || exec "$own" "$@"
 cat LENT/data
-read -r answer <LENT/granted
-[ "$answer" = whole ] && exit
+{ read -r answer; read -r end; } <LENT/granted
+[ "$answer" = "whole $2" ] && exit
 echo "dpkg-deb: error: the data of $2 cannot be read" >&2
 exit 2
 "#;
@@ -66,13 +67,13 @@ pub fn write(folder: &Utf8Path, programs: &Utf8Path, inside: &str) -> io::Result
 pub fn serve(root: &Utf8Path, mut wanted: Fifo, folder: &Utf8Path, over: &Over) -> io::Result<()> {
     let mut row: Option<Row> = None;
     while wanted.wait(over)? {
-        let mut path = String::new();
-        wanted.until(over).take(4096).read_to_string(&mut path)?;
-        let path = Utf8Path::new(path.trim_end_matches('\n'));
+        let mut asked = String::new();
+        wanted.until(over).take(4096).read_to_string(&mut asked)?;
+        // Whoever asked before is gone.
+        let path = Utf8Path::new(asked.lines().next_back().unwrap_or_default());
         let say = |word: &str| -> io::Result<bool> {
-            let Some(mut answer) = fifo::answer(&folder.join("granted"), over)? else { return Ok(false) };
-            // Whoever asked may be gone.
-            let _ = writeln!(answer, "{word}");
+            let Some(mut answer) = fifo::answer(&folder.join("granted"), &wanted, over)? else { return Ok(false) };
+            let _ = writeln!(answer, "{word} {path}");
             Ok(true)
         };
         if !row.as_ref().is_some_and(|row| row.holds(path)) {
@@ -89,9 +90,9 @@ pub fn serve(root: &Utf8Path, mut wanted: Fifo, folder: &Utf8Path, over: &Over) 
             continue;
         }
         if !say("yes")? {
-            return Ok(());
+            continue;
         }
-        let Some(mut data) = fifo::answer(&folder.join("data"), over)? else { return Ok(()) };
+        let Some(mut data) = fifo::answer(&folder.join("data"), &wanted, over)? else { continue };
         let end = loop {
             match next {
                 Next::Block(block) if data.write_all(&block).is_err() => break End::Broken,
@@ -192,6 +193,8 @@ fn fill(queue: &Queue, number: usize, file: &Utf8Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::OpenOptionsExt;
+
     use super::*;
     use crate::distro::apt::fixture::{Entry, deb};
     use crate::event::Events;
@@ -217,6 +220,8 @@ mod tests {
         };
         std::thread::scope(|scope| {
             let served = scope.spawn(|| serve(Utf8Path::new("/"), wanted, top, &over));
+            // Somebody who asks and goes away keeps nobody waiting.
+            std::fs::write(top.join("wanted"), format!("{}\n", apt.join("000-a.deb"))).unwrap();
             for (name, status) in [
                 ("000-a.deb", 0),
                 ("001-b.deb", 0),
@@ -232,10 +237,47 @@ mod tests {
                     assert!(output.stdout == own.run(&Events::none()).unwrap().stdout, "{name}");
                 }
             }
+            std::fs::write(top.join("wanted"), "gone\n").unwrap();
             assert_eq!(run(&["--fsys-tarfile", top.join("e.deb").as_str()]).status, 0);
             assert_eq!(run(&["--field", top.join("e.deb").as_str(), "Package"]).stdout, b"a\n");
             over.say();
             served.join().unwrap().unwrap();
         });
+    }
+
+    /// The end of one answer must not be met by whoever reads the next.
+    #[test]
+    fn an_answer_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = Utf8Path::from_path(folder.path()).unwrap();
+        let mut wanted = write(top, top, top.as_str()).unwrap();
+        let (over, program) = (Over::new().unwrap(), top.join("dpkg-deb"));
+        let package = format!("/{FOLDER}x/a.deb");
+        let mut asks = std::process::Command::new(&program)
+            .args(["--fsys-tarfile", &package])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert!(wanted.wait(&over).unwrap());
+        let mut asked = String::new();
+        wanted.until(&over).read_to_string(&mut asked).unwrap();
+        assert_eq!(asked, format!("{package}\n"));
+        let late = |word: &str| {
+            let mut answer = fifo::waited_for(&top.join("granted"), &over).unwrap().unwrap();
+            writeln!(answer, "{word} {package}").unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            answer
+        };
+        let answer = late("yes");
+        let too_soon =
+            std::fs::OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(top.join("data"));
+        assert_eq!(too_soon.unwrap_err().raw_os_error(), Some(nix::libc::ENXIO));
+        drop(answer);
+        fifo::waited_for(&top.join("data"), &over).unwrap().unwrap().write_all(b"plain").unwrap();
+        let answer = late("whole");
+        assert!(asks.try_wait().unwrap().is_none(), "it has ended before the answer has");
+        drop(answer);
+        let output = asks.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stdout == b"plain");
     }
 }
