@@ -99,6 +99,31 @@ fn what_cannot_be_converted_or_shown_is_refused() {
     assert!(refused(&sandbox, &["inspect", "--partition", "7", "disk.raw", "/"]).contains("there is no partition 7"));
 }
 
+/// What is no raw disk is not read as one.
+#[test]
+fn images_that_only_qemu_img_reads_go_through_it_and_archives_are_refused() {
+    let sandbox = Sandbox::new();
+    disk(&sandbox);
+    let path = |name: &str| sandbox.path().join(name).to_str().unwrap().to_owned();
+    for (name, options) in [
+        ("flat.vmdk", &["-O", "vmdk", "-o", "subformat=monolithicFlat"][..]),
+        ("split.vmdk", &["-O", "vmdk", "-o", "subformat=twoGbMaxExtentSparse"]),
+        ("x.parallels", &["-O", "parallels"]),
+        ("x.qed", &["-O", "qed"]),
+    ] {
+        approve("qemu-img", &[&["convert"], options, &[&path("disk.raw"), &path(name)]].concat());
+        kiln(&sandbox, &["convert", name, "back.raw"]);
+        approve("cmp", &["-n", "1048576", &path("disk.raw"), &path("back.raw")]);
+        assert!(refused(&sandbox, &["inspect", name]).contains("kiln convert"), "{name}");
+    }
+    kiln(&sandbox, &["convert", "flat.vmdk", "back.raw", "--from", "vmdk"]);
+    approve("gzip", &["-k", &path("disk.raw")]);
+    assert!(refused(&sandbox, &["convert", "disk.raw.gz", "x.qcow2"]).contains("`gzip -d`"));
+    kiln(&sandbox, &["convert", "disk.raw.gz", "x.qcow2", "--from", "raw"]);
+    std::fs::write(sandbox.path().join("empty"), "").unwrap();
+    assert!(refused(&sandbox, &["convert", "empty", "y.qcow2"]).contains("is empty"));
+}
+
 #[test]
 fn a_person_sees_partitions_and_files() {
     let sandbox = Sandbox::new();

@@ -229,6 +229,56 @@ fn a_build_takes_its_description_from_a_variable_or_a_file_and_its_errors_have_l
     assert!(said.contains("disk.yaml:7: partition `ESP` on `image0` needs 550 MiB"), "{said}");
 }
 
+const PLAIN: &str =
+    "- local_loop: {name: image0, size: 64MiB, mkfs: {name: mkfs_root, type: ext4, mount: {mount_point: /}}}\n";
+
+#[test]
+fn files_are_written_whole_or_not_at_all_and_nothing_is_taken_for_one() {
+    let sandbox = Sandbox::new();
+    let second = "- local_loop: {name: d2, size: 8000000TiB}\n";
+    fs::write(sandbox.path().join("disk.yaml"), PLAIN).unwrap();
+    fs::write(sandbox.path().join("large.yaml"), format!("{PLAIN}{second}")).unwrap();
+    fs::write(sandbox.path().join("old.raw"), "precious").unwrap();
+    let refused = |words: &[&str], reason: &str| {
+        let output = sandbox.kiln(&[&["layout"], words].concat()).output().unwrap();
+        assert!(!output.status.success() && stderr(&output).contains(reason), "{words:?}: {}", stderr(&output));
+        let mut files: Vec<_> = fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        files.sort();
+        assert_eq!(files, ["disk.yaml", "large.yaml", "old.raw"], "{words:?}");
+        assert_eq!(fs::read(sandbox.path().join("old.raw")).unwrap(), b"precious");
+        assert_eq!(fs::read_to_string(sandbox.path().join("disk.yaml")).unwrap(), PLAIN);
+    };
+    refused(&["large.yaml", "--write", "old.raw", "--svg", "x.svg"], "cannot write old.d2.raw");
+    refused(&["disk.yaml", "--write", "disk.yaml"], "the description itself");
+    refused(&["disk.yaml", "--svg", "./disk.yaml"], "the description itself");
+    refused(&["disk.yaml", "--svg", "x", "--write", "x"], "both the image and the drawing");
+    refused(&["disk.yaml", "--write", "x.qcow2"], "the name of another format (qcow2)");
+    refused(&["disk.yaml", "--write", "/dev/null"], "it is a device");
+    refused(&["disk.yaml", "--write", "none/x.raw"], "does not exist");
+}
+
+#[test]
+fn what_cannot_be_printed_is_no_success() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path().join("disk.yaml"), PLAIN).unwrap();
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = sandbox.kiln(&["layout", "disk.yaml", "--json"]).stdout(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("cannot print"), "{}", stderr(&output));
+    let output = sandbox.kiln(&["layout", "none.yaml"]).stderr(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn an_mbr_may_need_more_than_a_tebibyte() {
+    let sandbox = Sandbox::new();
+    let yaml = "- local_loop: {name: image0}\n- partitioning:\n    base: image0\n    label: mbr\n    partitions: [{name: root, \
+                flags: [primary], size: 1500GiB, mkfs: {name: mkfs_root, type: xfs, mount: {mount_point: /}}}]\n";
+    fs::write(sandbox.path().join("disk.yaml"), yaml).unwrap();
+    let output = sandbox.kiln(&["layout", "disk.yaml"]).output().unwrap();
+    assert!(stdout(&output).starts_with("image0: 1536002 MiB"), "{}{}", stdout(&output), stderr(&output));
+}
+
 #[test]
 fn misspelt_keys_and_unknown_types_are_warned_of() {
     let sandbox = Sandbox::new();
@@ -239,6 +289,10 @@ fn misspelt_keys_and_unknown_types_are_warned_of() {
     assert!(output.status.success(), "{said}");
     assert!(said.contains("warning: disk.yaml: line 2: mkfs `root`: `lable` means nothing here"), "{said}");
     assert!(said.contains("nothing here is known of the type `ex4`"), "{said}");
+    // It may be why something is missing.
+    fs::write(sandbox.path().join("disk.yaml"), PLAIN.replace("mkfs:", "mkfs_:")).unwrap();
+    let said = stderr(&sandbox.kiln(&["layout", "disk.yaml"]).output().unwrap());
+    assert!(said.contains("no file system is mounted") && said.contains("`mkfs_` means nothing here"), "{said}");
 }
 
 #[test]

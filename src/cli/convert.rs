@@ -111,15 +111,12 @@ fn make(
     scratch: &Utf8Path,
 ) -> Result<(Vec<Artifact>, Vec<Rename>), String> {
     let said = |error: FormatError| error.to_string();
-    let (input, kind) = match args.from.as_deref() {
+    let (input, kind) = match told(args)? {
+        Told::Own(kind) => (args.input.as_path(), kind),
         // What kiln does not read itself, qemu-img makes a raw image of.
-        Some(name) if Kind::named(name).is_none() => {
-            format::through_qemu(&args.input, name, scratch).map_err(said)?;
+        Told::QemuImg(name) => {
+            format::through_qemu(&args.input, &name, scratch).map_err(said)?;
             (scratch, Kind::Raw)
-        }
-        named => {
-            let kind = named.and_then(Kind::named).map_or_else(|| Kind::detect(&args.input), Ok);
-            (args.input.as_path(), kind.map_err(said)?)
         }
     };
     let seed = match &args.seed {
@@ -147,6 +144,33 @@ fn make(
         settle(artifact, build, &mut renames)?;
     }
     Ok((artifacts, renames))
+}
+
+/// Who reads the input.
+enum Told {
+    /// kiln, in this format.
+    Own(Kind),
+    /// qemu-img, which calls the format so.
+    QemuImg(String),
+}
+
+/// The format of the input, by its name or its bytes.
+fn told(args: &ConvertArgs) -> Result<Told, String> {
+    let named = args.from.as_deref();
+    if fs::metadata(&args.input).is_ok_and(|facts| facts.is_file() && facts.len() == 0) {
+        return Err(format!("{} is empty, and so no disk image", args.input));
+    }
+    if let Some(name) = named.filter(|name| Kind::named(name).is_none()) {
+        return Ok(Told::QemuImg(name.to_owned()));
+    }
+    match (named.and_then(Kind::named), Kind::detect(&args.input)) {
+        // Formats have variants that kiln does not read.
+        (named, Err(FormatError::Foreign { format, .. })) if named.is_none_or(|kind| kind.as_str() == format) => {
+            Ok(Told::QemuImg(format.to_owned()))
+        }
+        (Some(kind), _) | (None, Ok(kind)) => Ok(Told::Own(kind)),
+        (None, Err(error)) => Err(error.to_string()),
+    }
 }
 
 fn output(args: &ConvertArgs, path: &Utf8Path) -> Result<Output, String> {

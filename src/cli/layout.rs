@@ -9,11 +9,13 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
+use super::partial::Partial;
 use super::{size, variables};
 use crate::disk::config::{self, Config, TableKind};
 use crate::disk::image_size::image_size;
 use crate::disk::layout::Layout;
 use crate::disk::{direct, show, solve};
+use crate::format;
 use crate::plan::DiskParameters;
 
 /// Words of `kiln layout`.
@@ -50,7 +52,7 @@ fn disk_id(text: &str) -> Result<u32, String> {
 
 /// Carries out `args`.
 pub fn run(args: &LayoutArgs) -> ExitCode {
-    let shown = solved(args).and_then(|layout| {
+    let shown = outputs(args).and_then(|()| solved(args)).and_then(|layout| {
         write(args, &layout)?;
         if args.json { show::json(&layout).map_err(|error| error.to_string()) } else { Ok(show::table(&layout)) }
     });
@@ -60,6 +62,28 @@ pub fn run(args: &LayoutArgs) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(message) => super::refuse(&message),
+    }
+}
+
+/// Refuses files that would be written over what is read, over each other, or with a name that promises another format.
+fn outputs(args: &LayoutArgs) -> Result<(), String> {
+    let real = |path: &Utf8Path| path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
+    for path in [&args.write, &args.svg].into_iter().flatten() {
+        if real(path) == real(&args.config) {
+            return Err(format!("{path} is the description itself; name another file"));
+        }
+        format::check_place(path).map_err(|error| error.to_string())?;
+    }
+    let Some(path) = &args.write else { return Ok(()) };
+    if args.svg.as_ref().is_some_and(|svg| real(svg) == real(path)) {
+        return Err(format!("{path} cannot be both the image and the drawing; name another file"));
+    }
+    match format::of_file(path.file_name().unwrap_or_default()).filter(|format| format.name != "raw") {
+        None => Ok(()),
+        Some(format) => Err(format!(
+            "--write writes a raw image, and {path} has the name of another format ({}); write a raw one, and `kiln convert` makes others of it",
+            format.name
+        )),
     }
 }
 
@@ -102,16 +126,33 @@ fn set_disk_id(config: &mut Config, id: u32) -> Result<(), String> {
     Ok(())
 }
 
+/// Writes the files that are asked for; all of them, or none.
 fn write(args: &LayoutArgs, layout: &Layout) -> Result<(), String> {
+    let images = layout.disks.iter().enumerate().filter_map(|(index, disk)| {
+        let path = args.write.as_ref()?;
+        Some((disk, if index == 0 { path.clone() } else { beside(path, &disk.name) }))
+    });
+    let images: Vec<_> = images.collect();
+    let build = format!("layout-{}", std::process::id());
+    let paths = images.iter().map(|(_, path)| path).chain(&args.svg);
+    let renames: Vec<_> = paths.map(|path| (format::temporary(path, &build), path)).collect();
+    for (_, path) in &renames {
+        format::check_place(path).map_err(|error| error.to_string())?;
+    }
+    let partial = Partial::new(renames.iter().map(|(partial, _)| partial.clone()).collect());
+    let partial = partial.map_err(|error| format!("cannot listen to signals: {error}"))?;
+    for (disk, path) in &images {
+        direct::partition(disk, &format::temporary(path, &build))
+            .map_err(|error| format!("cannot write {path}: {error}"))?;
+    }
     if let Some(path) = &args.svg {
-        fs::write(path, show::draw(layout)).map_err(|error| format!("cannot write the drawing {path}: {error}"))?;
+        fs::write(format::temporary(path, &build), show::draw(layout))
+            .map_err(|error| format!("cannot write the drawing {path}: {error}"))?;
     }
-    let Some(path) = &args.write else { return Ok(()) };
-    for (index, disk) in layout.disks.iter().enumerate() {
-        let path = if index == 0 { path.clone() } else { beside(path, &disk.name) };
-        direct::partition(disk, &path).map_err(|error| error.to_string())?;
-    }
-    Ok(())
+    let _held = partial.hold();
+    renames.iter().try_for_each(|(partial, path)| {
+        fs::rename(partial, path).map_err(|error| format!("cannot write {path}: {error}"))
+    })
 }
 
 /// `disk.raw` and `data`: `disk.data.raw`.

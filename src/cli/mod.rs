@@ -126,19 +126,31 @@ fn refuse(message: &dyn std::fmt::Display) -> ExitCode {
     let text = message.to_string();
     // A diagnostic begins with its own `error[code]`.
     let prefix = if text.starts_with("error") || text.starts_with("\x1b[") { "" } else { "error: " };
-    eprintln!("{prefix}{}", text.trim_end());
+    say(&format!("{prefix}{}", text.trim_end()));
     ExitCode::from(1)
 }
 
 /// Says what a user should know, and goes on.
 fn warn(message: &str) {
-    eprintln!("warning: {message}");
+    say(&format!("warning: {message}"));
 }
 
-/// Prints a verb's result.
+/// Writes a line to standard error. Who closed it, or filled its disk, does not want to know.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Prints a verb's result, the last thing that it does: ends the process when nobody gets it.
 fn print(text: &str) {
-    // A reader that has seen enough (`| head`) is no error.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader that has seen enough (`| head`) is no error.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            refuse(&format!("cannot print: {error}"));
+            std::process::exit(1);
+        }
+        _ => {}
+    }
 }
 
 /// Standard error is a terminal: progress can be drawn there.

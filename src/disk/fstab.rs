@@ -9,6 +9,10 @@ use super::layout::{Device, FileSystem, Layout, Mounted, Table};
 pub fn text(layout: &Layout) -> String {
     let line = |mounted: &Mounted<'_>| {
         let (filesystem, entry) = (mounted.filesystem, mounted.fstab?);
+        if filesystem.label.is_empty() && matches!(filesystem.device, Device::Disk { .. }) {
+            // Nothing names a squashfs that fills a disk; the root is mounted all the same.
+            return None;
+        }
         let (source, point, kind) = (source(layout, filesystem), escaped(mounted.point), &filesystem.kind);
         let options = match mounted.subvolume {
             Some(subvolume) => format!("{},subvol={}", entry.options, escaped(&subvolume.name)),

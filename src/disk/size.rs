@@ -25,6 +25,12 @@ pub enum SizeError {
         /// What was written.
         text: String,
     },
+    /// A share where only bytes will do.
+    #[error("`{text}` is a share, and here a size of its own is needed: a number and a unit, as in `550MiB` or `40G`")]
+    NoShare {
+        /// What was written.
+        text: String,
+    },
     /// The unit is unknown.
     #[error(
         "`{unit}` in `{text}` is not a unit; units are B, KiB, MiB, GiB, TiB (powers of 1024) and K, M, G, T, KB, MB, GB, TB (powers of 1000)"
@@ -108,6 +114,9 @@ impl std::fmt::Display for Size {
 /// # Errors
 /// When `text` does not follow the rules above.
 pub fn absolute(text: &str) -> Result<u64, SizeError> {
+    if text.ends_with('%') {
+        return Err(SizeError::NoShare { text: text.into() });
+    }
     let form = || SizeError::Form { text: text.into() };
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, rest) = text.split_at(split);

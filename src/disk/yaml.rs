@@ -60,17 +60,27 @@ impl Value {
 /// A problem and its place.
 pub(super) type Problem = (String, Place);
 
-/// Reads the first document of `text`; an empty text is null.
+/// Reads the only document of `text`; an empty text is null.
 pub(super) fn parse(text: &str) -> Result<Value, Problem> {
     let mut reader = Reader { events: Parser::new_from_str(text), anchors: HashMap::new(), values: 0 };
+    let mut document = None;
     loop {
         match reader.next()? {
-            (Event::StreamEnd, span) => return Ok(Value { kind: Kind::Null, place: place(&span) }),
-            (Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd, _) => {}
-            (event, span) => return reader.value(event, &span, 0),
+            (Event::StreamEnd, span) => {
+                return Ok(document.unwrap_or_else(|| Value { kind: Kind::Null, place: place(&span) }));
+            }
+            (Event::StreamStart | Event::DocumentEnd, _) => {}
+            (Event::DocumentStart(..), span) if document.is_some() => {
+                return Err(("a second document begins here; a description is one".into(), place(&span)));
+            }
+            (Event::DocumentStart(..), _) => {}
+            (event, span) => document = Some(reader.value(event, &span, 0)?),
         }
     }
 }
+
+/// The key whose value is merged into the mapping (<https://yaml.org/type/merge.html>).
+const MERGE: &str = "<<";
 
 struct Reader<I> {
     events: I,
@@ -127,11 +137,19 @@ where
 
     fn map(&mut self, depth: usize) -> Result<Kind, Problem> {
         let mut entries: Vec<(Scalar, Value)> = Vec::new();
+        let mut merged: Vec<(Scalar, Value)> = Vec::new();
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
+                // What the mapping says itself counts, and of what is merged the first.
+                for (key, value) in merged {
+                    if !entries.iter().any(|(other, _)| other.text == key.text) {
+                        entries.push((key, value));
+                    }
+                }
                 return Ok(Kind::Map(entries));
             }
+            let is_plain = matches!(event, Event::Scalar(_, ScalarStyle::Plain, ..));
             let key = self.value(event, &span, depth + 1)?;
             let Kind::Scalar(text) = key.kind else {
                 return Err((format!("a key must be a single value, not {}", key.what()), key.place));
@@ -141,7 +159,11 @@ where
             }
             let (event, span) = self.next()?;
             let value = self.value(event, &span, depth + 1)?;
-            entries.push((Scalar { text, place: key.place }, value));
+            if is_plain && text == MERGE {
+                merged.extend(mappings(value)?);
+            } else {
+                entries.push((Scalar { text, place: key.place }, value));
+            }
         }
     }
 
@@ -151,6 +173,15 @@ where
             return Err(("nested too deeply, or too many values".into(), place.clone()));
         }
         Ok(())
+    }
+}
+
+/// The entries of a mapping, or of each mapping of a list, to be merged into another.
+fn mappings(value: Value) -> Result<Vec<(Scalar, Value)>, Problem> {
+    match value.kind {
+        Kind::Map(entries) => Ok(entries),
+        Kind::List(items) => Ok(items.into_iter().map(mappings).collect::<Result<Vec<_>, _>>()?.concat()),
+        _ => Err((format!("`{MERGE}` merges a mapping or a list of mappings, not {}", value.what()), value.place)),
     }
 }
 
@@ -197,6 +228,28 @@ mod tests {
         let value = parse("# first\n- a # second\n# third\n- b: 1 # fourth\n  # fifth\n").unwrap();
         let Kind::List(items) = value.kind else { panic!("no list") };
         assert_eq!(items.len(), 2);
+    }
+
+    #[test]
+    fn mappings_are_merged_and_what_is_written_counts() {
+        let text = "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc: {<<: [*a, *b], x: 5}\nd: {\"<<\": 6}\n";
+        let Kind::Map(entries) = parse(text).unwrap().kind else { panic!("no map") };
+        let pairs = |index: usize| {
+            let Kind::Map(inner) = &entries[index].1.kind else { panic!("no map") };
+            let text = |value: &Value| if let Kind::Scalar(text) = &value.kind { text.clone() } else { String::new() };
+            inner.iter().map(|(key, value)| format!("{}={}", key.text, text(value))).collect::<Vec<_>>()
+        };
+        assert_eq!(pairs(2), ["x=5", "y=2", "z=4"]);
+        assert_eq!(pairs(3), ["<<=6"]);
+        assert!(parse("a: {<<: 1}").unwrap_err().0.contains("not a single value"));
+    }
+
+    #[test]
+    fn a_text_is_one_document() {
+        assert!(parse("---\n[a]\n...\n").is_ok());
+        for text in ["[a]\n---\n[b]\n", "[a] garbage ]]", "[a]\n- foo: bar\n", "- a\n---\n- b: {{{\n"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

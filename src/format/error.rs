@@ -41,6 +41,26 @@ impl UnknownFormat {
 /// Why an output could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
+    /// A disk image that only qemu-img reads.
+    #[error(
+        "{path} is an image of the format {format}, which kiln does not read itself: `kiln convert {path} OUT.raw` makes one that it reads"
+    )]
+    Foreign {
+        /// The image.
+        path: Utf8PathBuf,
+        /// What qemu-img calls its format.
+        format: &'static str,
+    },
+    /// A disk image in an archive.
+    #[error(
+        "{path} is compressed: unpack it first (`{program} -d`), or say that these are the bytes of the disk with the format raw"
+    )]
+    Compressed {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What unpacks it.
+        program: &'static str,
+    },
     /// A name in the plan that is no format.
     #[error(transparent)]
     Unknown(#[from] UnknownFormat),
@@ -139,7 +159,7 @@ pub enum FormatError {
         source: std::io::Error,
     },
     /// An output's folder does not exist.
-    #[error("cannot write {path}: the folder {folder} does not exist; create it or choose another output with -o")]
+    #[error("cannot write {path}: the folder {folder} does not exist; create it or choose another output")]
     NoFolder {
         /// The output.
         path: Utf8PathBuf,
@@ -147,7 +167,7 @@ pub enum FormatError {
         folder: Utf8PathBuf,
     },
     /// An output's folder may not be written to.
-    #[error("cannot write {path}: the folder {folder} is not writable; choose another output with -o")]
+    #[error("cannot write {path}: the folder {folder} is not writable; choose another output")]
     NotWritable {
         /// The output.
         path: Utf8PathBuf,
@@ -155,8 +175,16 @@ pub enum FormatError {
         folder: Utf8PathBuf,
     },
     /// An output's path is a folder.
-    #[error("cannot write {path}: it is a folder; choose another output with -o")]
+    #[error("cannot write {path}: it is a folder; choose another output")]
     IsFolder {
+        /// The output.
+        path: Utf8PathBuf,
+    },
+    /// A file would take the place of something else.
+    #[error(
+        "cannot write {path}: it is a device, or else no file, which a file would replace; write a file, and copy that with dd"
+    )]
+    NoFile {
         /// The output.
         path: Utf8PathBuf,
     },

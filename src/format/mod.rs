@@ -47,7 +47,7 @@ pub use error::{FormatError, UnknownFormat};
 use identity::Target;
 pub use identity::seed_of;
 pub use names::{FORMATS, Format, NAMES, Source, find, of_file};
-pub use output::{check_outputs, free_space};
+pub use output::{check_outputs, check_place, free_space};
 use own::Own;
 use pass::Written;
 use reader::Kind;

@@ -18,20 +18,33 @@ pub fn check_outputs(outputs: &[Output]) -> Result<(), FormatError> {
     for output in outputs {
         super::find(&output.format)?;
         let path = &output.path;
-        let folder = folder(path);
-        if path.is_dir() || path.file_name().is_none() {
-            return Err(FormatError::IsFolder { path: path.clone() });
-        }
-        if !folder.is_dir() {
-            return Err(FormatError::NoFolder { path: path.clone(), folder });
-        }
-        if access(folder.as_std_path(), AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
-            return Err(FormatError::NotWritable { path: path.clone(), folder });
-        }
+        check_place(path)?;
         host::check(output)?;
         if !seen.insert(path) {
             return Err(FormatError::Twice { path: path.clone() });
         }
+    }
+    Ok(())
+}
+
+/// A file can be made at `path`, or take the place of the file that is there.
+///
+/// # Errors
+/// Something else is there, or its folder is missing or not writable.
+pub fn check_place(path: &Utf8Path) -> Result<(), FormatError> {
+    let folder = folder(path);
+    let path = path.to_owned();
+    if path.is_dir() || path.file_name().is_none() {
+        return Err(FormatError::IsFolder { path });
+    }
+    if path.exists() && !path.is_file() {
+        return Err(FormatError::NoFile { path });
+    }
+    if !folder.is_dir() {
+        return Err(FormatError::NoFolder { path, folder });
+    }
+    if access(folder.as_std_path(), AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+        return Err(FormatError::NotWritable { path, folder });
     }
     Ok(())
 }

@@ -16,8 +16,8 @@ pub enum InspectError {
         /// How.
         reason: String,
     },
-    /// There is no such partition.
-    #[error("there is no partition {number}; {known}")]
+    /// There is no such partition, or nothing in it.
+    #[error("there is no partition {number} with anything known in it; {known}")]
     NoPartition {
         /// The number.
         number: u32,

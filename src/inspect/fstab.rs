@@ -28,7 +28,10 @@ pub fn place(
         let found = all.iter().find(|(known, ..)| *known == Some(number));
         let Some((_, window, filesystem)) = found else {
             let known: Vec<_> = all.iter().filter_map(|(known, ..)| known.map(|known| known.to_string())).collect();
-            let known = format!("those with something known in them are: {}", known.join(", "));
+            let known = match known.as_slice() {
+                [] => "no partition has anything known in it".to_owned(),
+                known => format!("those with something known in them are: {}", known.join(", ")),
+            };
             return Err(InspectError::NoPartition { number, known });
         };
         return match Files::open(window, filesystem)? {

@@ -1,7 +1,8 @@
 //! DOS partition tables: four entries, one of which may hold a chain of logical partitions.
 //!
-//! In: a disk. Out: its partitions. The table does not say how large sectors are: those with which more partitions hold something
-//! known are believed, 512 bytes first.
+//! In: a disk. Out: its partitions. The table does not say how large sectors are: those are believed with which more partitions hold
+//! something known; if that does not tell, those with which they lie on the disk, chains have more members, and more begin at whole
+//! MiB; 512 bytes first.
 
 use std::collections::BTreeSet;
 
@@ -32,15 +33,18 @@ pub fn read(whole: &Window) -> Result<Option<Table>, InspectError> {
         return Ok(None);
     }
     let id = u32::from_le_bytes([first[440], first[441], first[442], first[443]]);
-    let mut best: Option<(usize, Table)> = None;
+    let mut best: Option<((usize, bool, usize, usize), Table)> = None;
     for sector_size in [512, 4096] {
         let partitions = partitions(whole, &entries, sector_size)?;
         let mut known = 0;
         for part in &partitions {
             known += usize::from(probe::probe(&whole.part(part.start, part.size))?.is_some());
         }
-        if best.as_ref().is_none_or(|(most, _)| known > *most) {
-            best = Some((known, Table { kind: "mbr", sector_size, id: format!("{id:08x}"), partitions }));
+        let fits = partitions.iter().all(|part| part.start.saturating_add(part.size) <= whole.size());
+        let aligned = partitions.iter().filter(|part| part.start.is_multiple_of(1 << 20)).count();
+        let score = (known, fits, partitions.len(), aligned);
+        if best.as_ref().is_none_or(|(most, _)| score > *most) {
+            best = Some((score, Table { kind: "mbr", sector_size, id: format!("{id:08x}"), partitions }));
         }
     }
     Ok(best.map(|(_, table)| table))

@@ -25,13 +25,12 @@ pub struct ConfigError {
 pub struct SectorSizeError(pub String);
 
 impl ConfigError {
-    pub(super) fn new(message: String, place: Place, text: &str, origin: &str) -> Self {
+    pub(super) fn new(message: String, place: Place, text: &str, origin: &str, help: Vec<String>) -> Self {
         // The first line of a block value is enough to find it.
         let start = place.bytes.start.min(text.len());
         let end = text[start..].find('\n').map_or(text.len(), |line| start + line).min(place.bytes.end.max(start));
         let label = Label { file: origin.into(), source: text.into(), span: start..end, text: String::new() };
-        let diagnostic =
-            Diagnostic { code: "disk.config".into(), message: message.clone(), labels: vec![label], help: Vec::new() };
+        let diagnostic = Diagnostic { code: "disk.config".into(), message: message.clone(), labels: vec![label], help };
         Self {
             origin: origin.into(),
             line: place.line,

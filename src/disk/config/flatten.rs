@@ -9,6 +9,9 @@ use crate::disk::yaml::{Kind, Place, Problem, Scalar, Value};
 pub(super) const KINDS: [&str; 9] =
     ["local_loop", "partitioning", "lvm", "mkfs", "mount", "fstab", "luks", "verity", "swap"];
 
+/// Kinds whose nodes have names of their own.
+const NAMED: [&str; 5] = ["local_loop", "partition", "pv", "vg", "lv"];
+
 /// A kind that people know from other tools, and is none here.
 const RAID: &str = "raid";
 
@@ -102,7 +105,15 @@ fn node<'a>(
         Kind::Null => &[],
         _ => return Err((format!("`{}` must be a mapping, not {}", kind.text, value.what()), value.place.clone())),
     };
+    if kind.text == "local_loop" && around.is_some() {
+        let text = "a `local_loop` is a disk, which is on nothing: move it out, to the list of nodes";
+        return Err((text.into(), kind.place.clone()));
+    }
     let mut this = header(&kind.text, keys, &kind.place, around)?;
+    if let Some((inside, _)) = keys.iter().find(|(key, _)| kind.text == "swap" && KINDS.contains(&key.text.as_str())) {
+        let text = format!("swap brings its mount and its line in /etc/fstab; remove `{}`", inside.text);
+        return Err(this.problem(&text, &inside.place));
+    }
     nested(keys, &this.name, nodes)?;
     match kind.text.as_str() {
         "partitioning" => {
@@ -186,15 +197,30 @@ fn header<'a>(
         name.clone_into(&mut node.name);
     }
     node.base = match kind {
-        // A group's base is a list, and lvm itself has none.
-        "lvm" | "vg" => None,
-        _ => node.text("base")?.map(|(text, _)| text.to_owned()).or_else(|| around.map(str::to_owned)),
+        // A group's is a list.
+        "vg" => None,
+        _ => match node.get("base") {
+            Some(Value { kind: Kind::Scalar(base), .. }) => Some(base.clone()),
+            None => around.map(str::to_owned),
+            Some(other) => {
+                let text = format!("{kind}: `base` must be the name of one node, not {}", other.what());
+                return Err((text, other.place.clone()));
+            }
+        },
     };
     if given.is_none() {
         node.name = match &node.base {
-            Some(base) if !["partition", "pv", "vg", "lv"].contains(&kind) => format!("{kind}_{base}"),
+            Some(base) if !NAMED.contains(&kind) => format!("{kind}_{base}"),
+            None if !NAMED.contains(&kind) && kind != "lvm" => {
+                let text = format!("{kind}: `base` is missing: the name of what it is on; or nest it inside that");
+                return Err((text, place.clone()));
+            }
             _ => return Err((format!("{kind}: `name` is missing"), place.clone())),
         };
+    }
+    if kind == "lvm" {
+        // It gives its name only; its physical volumes have bases of their own.
+        node.base = None;
     }
     if node.name.is_empty() || node.name.contains(char::is_control) {
         return Err((format!("{kind}: a name must have letters, and no control characters"), place.clone()));

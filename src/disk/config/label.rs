@@ -15,6 +15,12 @@ pub enum LabelError {
         /// The longest possible.
         limit: usize,
     },
+    /// Nothing could be found by it, or its line in /etc/fstab would be another one.
+    #[error("label `{}` is empty, or has control characters", .label.escape_debug())]
+    NotText {
+        /// The label.
+        label: String,
+    },
     /// A file system without a place for one.
     #[error("{kind} has no label; remove `label`, it is found by its partition")]
     Never {
@@ -34,6 +40,9 @@ pub enum LabelError {
 /// # Errors
 /// When `kind` cannot hold it.
 pub fn check(kind: &str, label: &str) -> Result<String, LabelError> {
+    if label.contains(char::is_control) || label.is_empty() && kind != "squashfs" {
+        return Err(LabelError::NotText { label: label.to_owned() });
+    }
     let fat = matches!(kind, "vfat" | "fat");
     let label = if fat { label.to_uppercase() } else { label.to_owned() };
     let limit = match kind {

@@ -75,19 +75,22 @@ pub struct Config {
 /// # Errors
 /// With the node's name, its place in `text` and what would be valid.
 pub fn parse(text: &str, origin: &str) -> Result<Config, ConfigError> {
-    let read = || {
+    let mut config = Config::default();
+    let mut read = || {
         let document = super::yaml::parse(text)?;
         let nodes = flatten::flatten(&document)?;
-        let mut config = Config::default();
         for node in &nodes {
             read::add(&mut config, node)?;
             let named = std::iter::once(node).chain(&node.entries);
             config.lines.extend(named.map(|node| (node.name.clone(), node.place.line)));
         }
-        check::check(&config, &nodes)?;
-        Ok(config)
+        check::check(&config, &nodes)
     };
-    read().map_err(|(message, place)| ConfigError::new(message, place, text, origin))
+    match read() {
+        Ok(()) => Ok(config),
+        // What is warned of may be why.
+        Err((message, place)) => Err(ConfigError::new(message, place, text, origin, config.warnings)),
+    }
 }
 
 /// The description that DIB falls back to ([`DEFAULT`]), read.

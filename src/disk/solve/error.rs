@@ -1,7 +1,7 @@
 //! Why a description has no solution.
 
-use crate::disk::config::LabelError;
-use crate::disk::size::{exact, human};
+use crate::disk::config::{self, LabelError, PartitionSize};
+use crate::disk::size::{Size, exact, human};
 
 /// Why a description has no solution.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -12,10 +12,20 @@ pub enum LayoutError {
         /// The disk.
         disk: String,
     },
+    /// A size that is none for a disk, most likely a number that was meant as GiB.
+    #[error("disk `{disk}` would have {given} bytes, less than a sector of {sector}; a size has a unit, as in `10GiB`")]
+    LessThanASector {
+        /// The disk.
+        disk: String,
+        /// Bytes that were given.
+        given: u64,
+        /// Bytes per sector.
+        sector: u64,
+    },
     /// A partition is larger than what is left.
     #[error(
-        "partition `{partition}` on `{disk}` needs {}, but only {} of {} are left; set --image-size to at least {}",
-        human(*.needed), human(*.free), human(*.size), exact((.size + .needed - .free).next_multiple_of(1 << 20))
+        "partition `{partition}` on `{disk}` needs {}, but only {} of {} are left; {}",
+        human(*.needed), human(*.free), human(*.size), remedy.words(.size + .needed - .free)
     )]
     TooSmall {
         /// The partition.
@@ -28,6 +38,8 @@ pub enum LayoutError {
         free: u64,
         /// Bytes of the disk.
         size: u64,
+        /// What would help.
+        remedy: Remedy,
     },
     /// A size that rounds to nothing.
     #[error("partition `{partition}` on `{disk}` would be empty: {} are left for it, and sizes are whole {unit}", human(*.size))]
@@ -163,6 +175,60 @@ pub enum LayoutError {
         /// Why.
         source: LabelError,
     },
+    /// The request chose what cannot be the type of a root.
+    #[error("mkfs `{node}`: FS_TYPE `{kind}` is not a type of file system for `/`: ext4, xfs, btrfs, …")]
+    NotARootType {
+        /// The node.
+        node: String,
+        /// The type.
+        kind: String,
+    },
+    /// A verified file system that could be written to.
+    #[error(
+        "mkfs `{node}`: it is verified, and so read-only: add `ro` to `options` of its fstab or of its mounted subvolumes, or use squashfs or erofs"
+    )]
+    VerifiedWritable {
+        /// The node.
+        node: String,
+    },
+    /// Verified swap.
+    #[error("`{node}`: swap is written to, and cannot be verified; remove the verity node on its base")]
+    VerifiedSwap {
+        /// The node.
+        node: String,
+    },
+    /// A line of /etc/fstab that could not say what is mounted.
+    #[error(
+        "mkfs `{node}`: {kind} has no label and a whole disk no identifier, so nothing can name it in /etc/fstab; put it on a partition of a table"
+    )]
+    Nameless {
+        /// The node.
+        node: String,
+        /// Its type.
+        kind: String,
+    },
+    /// Two devices with one name in /dev/mapper.
+    #[error("`{node}`: its device would be /dev/mapper/{name}, as that of `{other}`; give one of them another name")]
+    SameMapperName {
+        /// The node.
+        node: String,
+        /// The name.
+        name: String,
+        /// Who has it.
+        other: String,
+    },
+    /// A group over disks of different sectors, which LVM refuses.
+    #[error(
+        "vg `{group}`: its physical volumes have sectors of {first} and of {second} bytes, and LVM wants all alike; change `block_size` of a disk"
+    )]
+    MixedSectors {
+        /// The group.
+        group: String,
+        /// Bytes per sector of one.
+        first: u32,
+        /// Bytes per sector of another.
+        second: u32,
+    },
     /// Two file systems with one label: fstab could not tell them apart.
     #[error("mkfs `{node}`: label `{label}` is already that of `{other}`; labels are unique")]
     SameLabel {
@@ -183,11 +249,44 @@ pub enum LayoutError {
     },
 }
 
+/// What makes room for a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// A larger image.
+    ImageSize,
+    /// A larger `size` of the disk's own.
+    DiskSize,
+    /// Another order: one before it takes a share of all that is left.
+    Order,
+}
+
+impl Remedy {
+    /// The best that a table with `partitions`, on a disk with a size of its own or without, can do for the one at `index`.
+    pub(super) fn of(partitions: &[config::Partition], index: usize, own_size: bool) -> Self {
+        let takes_all = |partition: &config::Partition| matches!(partition.size, PartitionSize::Exactly(Size::Percent(share)) if share >= 100.0);
+        match own_size {
+            _ if partitions[..index].iter().any(takes_all) => Self::Order,
+            true => Self::DiskSize,
+            false => Self::ImageSize,
+        }
+    }
+
+    fn words(self, size: u64) -> String {
+        let size = exact(size.next_multiple_of(1 << 20));
+        match self {
+            Self::ImageSize => format!("set --image-size to at least {size}"),
+            Self::DiskSize => format!("set `size` of its local_loop to at least {size}"),
+            Self::Order => "put the partition of `100%`, which takes all that is left, last".to_owned(),
+        }
+    }
+}
+
 impl LayoutError {
     /// The node of the description that it is about.
     pub fn node(&self) -> &str {
         match self {
             Self::NoSize { disk }
+            | Self::LessThanASector { disk, .. }
             | Self::TooManyPrimaries { disk, .. }
             | Self::TooManyEntries { disk, .. }
             | Self::TooLargeForMbr { disk, .. } => disk,
@@ -195,7 +294,13 @@ impl LayoutError {
                 partition
             }
             Self::VolumeTooLarge { volume, .. } | Self::VolumeEmpty { volume, .. } => volume,
+            Self::MixedSectors { group, .. } => group,
             Self::NoRoom { node, .. }
+            | Self::NotARootType { node, .. }
+            | Self::VerifiedWritable { node }
+            | Self::VerifiedSwap { node }
+            | Self::Nameless { node, .. }
+            | Self::SameMapperName { node, .. }
             | Self::HashRoom { node, .. }
             | Self::FileSystemTooSmall { node, .. }
             | Self::NoSubvolumes { node, .. }

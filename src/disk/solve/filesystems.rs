@@ -6,7 +6,7 @@ use super::devices::Devices;
 use super::error::LayoutError;
 use super::identity::Identity;
 use crate::disk::config::{self, Config, Mkfs, ROOT};
-use crate::disk::layout::{FileSystem, FstabEntry, Layout};
+use crate::disk::layout::{Device, FileSystem, FstabEntry, Layout};
 use crate::plan::DiskParameters;
 
 const MIB: u64 = 1 << 20;
@@ -47,6 +47,29 @@ pub(super) fn place(
     Ok(filesystems)
 }
 
+/// What must hold for file systems in their places: those that are verified are mounted read-only, and each can be named.
+pub(super) fn check(layout: &Layout) -> Result<(), LayoutError> {
+    for filesystem in &layout.filesystems {
+        let node = || filesystem.name.clone();
+        let verified = layout.verity_of(&filesystem.device).is_some();
+        if verified && filesystem.kind == "swap" {
+            return Err(LayoutError::VerifiedSwap { node: node() });
+        }
+        for fstab in filesystem.mounts().filter_map(|mounted| mounted.fstab) {
+            let read_only = filesystem.is_read_only() || fstab.options.split(',').any(|word| word == "ro");
+            if verified && !read_only {
+                return Err(LayoutError::VerifiedWritable { node: node() });
+            }
+            let nameless = filesystem.label.is_empty() && matches!(filesystem.device, Device::Disk { .. });
+            // The kernel is told where its root is.
+            if nameless && filesystem.mount_point.as_deref() != Some("/") {
+                return Err(LayoutError::Nameless { node: node(), kind: filesystem.kind.clone() });
+            }
+        }
+    }
+    Ok(())
+}
+
 fn filesystem(
     config: &Config,
     parameters: &DiskParameters,
@@ -56,6 +79,10 @@ fn filesystem(
     node: &Mkfs,
 ) -> Result<FileSystem, LayoutError> {
     let kind = kind(node, parameters).to_owned();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if node.kind.is_none() && (kind.is_empty() || kind == "swap" || !kind.bytes().all(plain)) {
+        return Err(LayoutError::NotARootType { node: node.name.clone(), kind });
+    }
     let label = config::check_label(&kind, &label(node, &kind, parameters))
         .map_err(|source| LayoutError::Label { node: node.name.clone(), source })?;
     if kind != "btrfs" && !node.subvolumes.is_empty() {
@@ -106,6 +133,9 @@ fn label(node: &Mkfs, kind: &str, parameters: &DiskParameters) -> String {
 /// Bytes below which the mkfs of a type makes none: what mkfs.xfs 6.1, mkfs.btrfs 6.2 and the kernel say.
 fn smallest(kind: &str) -> u64 {
     match kind {
+        // Of e2fsprogs 1.47 and dosfstools 4.2.
+        "ext2" | "ext3" | "ext4" => 104 * 1024,
+        "vfat" | "fat" => 60 * 1024,
         "xfs" => 300 * MIB,
         "btrfs" => 114_294_784,
         "swap" => 40 * 1024,

@@ -3,7 +3,7 @@
 //! DIB keeps 2 MiB for the two tables and hands sgdisk whole MiB; sgdisk begins at 1 MiB and aligns to it. What DIB subtracts
 //! from the free space is the size before rounding.
 
-use super::error::LayoutError;
+use super::error::{LayoutError, Remedy};
 use super::identity::Identity;
 use super::share;
 use crate::disk::config::Partitioning;
@@ -15,18 +15,25 @@ const KEPT: u64 = 2 * MIB;
 /// Entries of a table.
 const ENTRIES: usize = 128;
 
-pub(super) fn place(disk: &mut Disk, table: &Partitioning, identity: &Identity) -> Result<(), LayoutError> {
+/// `own_size`: the description says how large the disk is.
+pub(super) fn place(
+    disk: &mut Disk,
+    table: &Partitioning,
+    identity: &Identity,
+    own_size: bool,
+) -> Result<(), LayoutError> {
     if table.partitions.len() > ENTRIES {
         return Err(LayoutError::TooManyEntries { disk: disk.name.clone(), count: table.partitions.len() });
     }
     disk.table = Some(Table::Gpt { guid: table.guid.unwrap_or_else(|| identity.uuid("disk", &disk.name)) });
     let (mut free, mut start) = (disk.size.saturating_sub(KEPT), MIB);
     let sizes = share::sizes(&table.partitions, free, MIB);
-    for ((number, partition), size) in (1..).zip(&table.partitions).zip(sizes) {
+    for (((index, partition), number), size) in table.partitions.iter().enumerate().zip(1..).zip(sizes) {
         let wanted = size.of(free);
         if wanted > free {
             let (partition, name) = (partition.name.clone(), disk.name.clone());
-            return Err(LayoutError::TooSmall { partition, disk: name, needed: wanted, free, size: disk.size });
+            let remedy = Remedy::of(&table.partitions, index, own_size);
+            return Err(LayoutError::TooSmall { partition, disk: name, needed: wanted, free, size: disk.size, remedy });
         }
         let size = wanted / MIB * MIB;
         if size == 0 {

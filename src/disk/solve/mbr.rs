@@ -3,16 +3,18 @@
 //! The first partition begins one alignment unit into the disk, one unit is kept at its end. The first logical partition
 //! opens an extended one that takes the rest of the disk; each logical one has its EBR one unit before its data.
 
-use super::error::LayoutError;
+use super::error::{LayoutError, Remedy};
 use super::identity::Identity;
 use super::share;
 use crate::disk::config::Partitioning;
 use crate::disk::layout::{Disk, EXTENDED, Partition, PartitionKind, Table};
 
+/// `own_size`: the description says how large the disk is.
 pub(super) fn place(
     disk: &mut Disk,
     table: &Partitioning,
     identity: &Identity,
+    own_size: bool,
     dib_strict: bool,
 ) -> Result<(), LayoutError> {
     let sector = u64::from(disk.sector_size);
@@ -34,7 +36,7 @@ pub(super) fn place(
     let mut numbers = 1..;
     let mut logical_numbers = 5..;
     let mut extended = false;
-    for (partition, size) in table.partitions.iter().zip(sizes) {
+    for ((index, partition), size) in table.partitions.iter().enumerate().zip(sizes) {
         if !partition.primary && !extended {
             extended = true;
             disk.partitions.push(Partition {
@@ -57,7 +59,8 @@ pub(super) fn place(
         let start = if partition.primary { next } else { next + table.align };
         if wanted > free {
             let (partition, name) = (partition.name.clone(), disk.name.clone());
-            return Err(LayoutError::TooSmall { partition, disk: name, needed: wanted, free, size: disk.size });
+            let remedy = Remedy::of(&table.partitions, index, own_size);
+            return Err(LayoutError::TooSmall { partition, disk: name, needed: wanted, free, size: disk.size, remedy });
         }
         if size == 0 {
             let (partition, name) = (partition.name.clone(), disk.name.clone());

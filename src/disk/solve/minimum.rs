@@ -18,15 +18,26 @@ pub fn minimum(config: &Config, parameters: &DiskParameters) -> Result<u64, Layo
     let fits = |mebibytes: u64| solve(config, parameters, mebibytes * MIB, "").map(|_| ());
     // More space never takes away, until an MBR ends: the smallest power of two that fits, then halves below it.
     let (mut high, mut before) = (1, None);
+    let is_end = |error: &LayoutError| matches!(error, LayoutError::TooLargeForMbr { .. });
     while let Err(error) = fits(high) {
-        let is_end = matches!(error, LayoutError::TooLargeForMbr { .. });
-        if is_end || high > LARGEST / 2 {
-            return Err(before.filter(|_| is_end).unwrap_or(error));
+        if is_end(&error) {
+            // The largest disk of an MBR is between.
+            let mut low = high / 2;
+            while high - low > 1 {
+                let middle = low + (high - low) / 2;
+                if fits(middle).is_err_and(|error| is_end(&error)) { high = middle } else { low = middle }
+            }
+            high = low;
+            fits(high).map_err(|error| before.take().filter(|_| is_end(&error)).unwrap_or(error))?;
+            break;
+        }
+        if high > LARGEST / 2 {
+            return Err(error);
         }
         before = Some(error);
         high *= 2;
     }
-    let mut low = high / 2;
+    let mut low = high.next_power_of_two() / 2;
     while high - low > 1 {
         let middle = low + (high - low) / 2;
         if fits(middle).is_ok() { high = middle } else { low = middle }

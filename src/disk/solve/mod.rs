@@ -10,6 +10,7 @@ mod error;
 mod filesystems;
 mod gpt;
 mod identity;
+mod mapper;
 mod mbr;
 mod minimum;
 mod share;
@@ -34,14 +35,18 @@ pub fn solve(config: &Config, parameters: &DiskParameters, image_size: u64, seed
         let sector = u64::from(image.block_size);
         let size = image.size.unwrap_or(image_size) / sector * sector;
         if size == 0 {
-            return Err(LayoutError::NoSize { disk: image.name.clone() });
+            let disk = image.name.clone();
+            return Err(match image.size.or((image_size > 0).then_some(image_size)) {
+                None => LayoutError::NoSize { disk },
+                Some(given) => LayoutError::LessThanASector { disk, given, sector },
+            });
         }
         let mut disk =
             Disk { name: image.name.clone(), size, sector_size: image.block_size, table: None, partitions: Vec::new() };
         if let Some(table) = config.tables.iter().find(|table| table.base == image.name) {
             match table.label {
-                TableKind::Mbr => mbr::place(&mut disk, table, &identity, parameters.dib_strict)?,
-                TableKind::Gpt => gpt::place(&mut disk, table, &identity)?,
+                TableKind::Mbr => mbr::place(&mut disk, table, &identity, image.size.is_some(), parameters.dib_strict)?,
+                TableKind::Gpt => gpt::place(&mut disk, table, &identity, image.size.is_some())?,
             }
         }
         disks.push(disk);
@@ -51,6 +56,8 @@ pub fn solve(config: &Config, parameters: &DiskParameters, image_size: u64, seed
     let mut layout = Layout { disks, ..Layout::default() };
     let devices = devices::place(config, &mut layout, &identity)?;
     layout.filesystems = filesystems::place(config, parameters, &devices, &layout, &identity)?;
+    filesystems::check(&layout)?;
+    mapper::check(&layout)?;
     Ok(layout)
 }
 

@@ -7,7 +7,9 @@ use super::devices::Devices;
 use super::error::LayoutError;
 use super::identity::Identity;
 use crate::disk::config::{self, Lvm, VolumeSize};
-use crate::disk::layout::{HiddenVolume, Layout, LogicalVolume, PhysicalVolume, Segment, VolumeGroup, VolumeKind};
+use crate::disk::layout::{
+    Device, HiddenVolume, Layout, LogicalVolume, PhysicalVolume, Segment, VolumeGroup, VolumeKind,
+};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -33,6 +35,10 @@ pub(super) fn group(
         };
         physical_volumes.push(physical_volume(physical, node.extent_size, devices, layout, identity)?);
     }
+    let sectors: Vec<u32> = physical_volumes.iter().filter_map(|volume| sector_size(layout, &volume.device)).collect();
+    if let Some(second) = sectors.iter().find(|size| **size != sectors[0]) {
+        return Err(LayoutError::MixedSectors { group: node.name.clone(), first: sectors[0], second: *second });
+    }
     let mut group = VolumeGroup {
         name: node.name.clone(),
         uuid: identity.uuid("volume group", &node.name),
@@ -49,6 +55,14 @@ pub(super) fn group(
     Ok(group)
 }
 
+/// Bytes per sector of a device that a physical volume is on.
+fn sector_size(layout: &Layout, device: &Device) -> Option<u32> {
+    match device {
+        Device::Luks { container } => layout.container(container).map(|luks| luks.sector_size),
+        _ => layout.disk_of(device).map(|disk| disk.sector_size),
+    }
+}
+
 fn physical_volume(
     node: &config::PhysicalVolume,
     extent_size: u64,
@@ -60,7 +74,7 @@ fn physical_volume(
     let size = layout.size_of(device).unwrap_or_default();
     let extents = size.saturating_sub(node.data_start) / extent_size;
     if extents == 0 {
-        let needed = node.data_start + extent_size;
+        let needed = node.data_start.saturating_add(extent_size);
         return Err(LayoutError::NoRoom { kind: "pv", node: node.name.clone(), size, needed });
     }
     Ok(PhysicalVolume {

@@ -129,11 +129,12 @@ pub fn write(folder: &Utf8Path, inside: &str, root: &Utf8Path) -> io::Result<()>
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::collections::BTreeMap;
 
     use camino::Utf8PathBuf;
 
     use super::*;
+    use crate::sandbox::command::Command;
 
     #[test]
     fn one_waits_for_the_other_and_not_forever() {
@@ -181,17 +182,14 @@ mod tests {
             Utf8Path::from_path(self.root.path()).unwrap().join(inside)
         }
 
-        fn command(&self, words: &str) -> Command {
-            let path = format!("{}:{}:/usr/bin:/bin", self.path("lent"), self.path("usr/local/bin"));
-            let mut command = Command::new("/bin/bash");
-            command.args(["-c", words]).env("PATH", path).env_remove("KILN_TURN").current_dir(self.root.path());
-            command.stdin(Stdio::null());
-            command
-        }
-
+        /// What a bash prints that runs `words` with the program on its PATH.
         fn said(&self, words: &str) -> String {
-            let output = self.command(words).output().unwrap();
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+            let path = format!("{}:{}:/usr/bin:/bin", self.path("lent"), self.path("usr/local/bin"));
+            let words = format!("cd {}; {words}", self.path(""));
+            let command = Command::new(["/bin/bash", "-c", &words]);
+            let command = command.environment(BTreeMap::from([("PATH".to_owned(), path)])).quiet();
+            let output = command.run(&Events::none()).unwrap();
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
         }
     }
 
@@ -202,11 +200,14 @@ mod tests {
         for words in ["update", "-q update", "-s install x", "--version"] {
             assert_eq!(lent.said(&format!("apt-get {words}")), format!("own {words}\n"));
         }
-        let mut waits = lent.command("apt-get -y install x").stdout(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(waits.try_wait().unwrap().is_none());
-        drop(turn);
-        assert_eq!(waits.wait_with_output().unwrap().stdout, b"own -y install x\n");
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| lent.said("apt-get -y install x"));
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(!waits.is_finished());
+            drop(turn);
+            let said = waits.join().unwrap();
+            assert!(said.starts_with("own -y install x\n") && said.contains(WAITING), "{said}");
+        });
     }
 
     #[test]

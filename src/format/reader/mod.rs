@@ -87,7 +87,7 @@ impl Kind {
     /// The format that the bytes of the file at `path` are in: raw when they are no other's.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or is none of these.
     pub fn detect(path: &Utf8Path) -> Result<Self, FormatError> {
         let file = Container::open(path, "a disk image")?;
         let mut beginning = [0; 512];
@@ -99,6 +99,7 @@ impl Kind {
             bytes if bytes.starts_with(b"vhdxfile") => Self::Vhdx,
             bytes if bytes.starts_with(b"conectix") => Self::Vhd,
             bytes if bytes[64..68] == super::vdi::SIGNATURE.to_le_bytes() => Self::Vdi,
+            bytes if let Some(error) = other(path, bytes) => return Err(error),
             _ if file.length() >= 512 => {
                 // A fixed VHD has its footer only at the end.
                 file.fill(&mut beginning, file.length() - 512)?;
@@ -108,6 +109,31 @@ impl Kind {
         };
         Ok(kind)
     }
+}
+
+/// How images begin that only qemu-img reads, and what it calls them. A VMDK of several files begins with their description.
+const FOREIGN: [(&[u8], &str); 5] = [
+    (b"QED\0", "qed"),
+    (b"WithoutFreeSpace", "parallels"),
+    (b"WithouFreSpacExt", "parallels"),
+    (b"# Disk DescriptorFile", "vmdk"),
+    (b"Bochs Virtual HD Image", "bochs"),
+];
+
+/// How compressed files begin, and what unpacks them.
+const COMPRESSED: [(&[u8], &str); 4] =
+    [(b"\x1f\x8b\x08", "gzip"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bzip2")];
+
+/// Why the file at `path`, which begins with `bytes`, is not to be read as a raw disk.
+fn other(path: &Utf8Path, bytes: &[u8; 512]) -> Option<FormatError> {
+    let path = path.to_owned();
+    if let Some((_, format)) = FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Some(FormatError::Foreign { path, format });
+    }
+    // A disk that boots may begin with anything.
+    let boots = bytes[510..] == [0x55, 0xaa];
+    let packed = COMPRESSED.iter().find(|(magic, _)| !boots && bytes.starts_with(magic));
+    packed.map(|(_, program)| FormatError::Compressed { path, program })
 }
 
 /// Opens the image at `path`, of the format that is named or that its bytes tell.

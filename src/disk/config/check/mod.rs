@@ -1,5 +1,6 @@
 //! What must hold between nodes: names are unique, bases exist and are of the right kind, nothing is used twice, `/` is there.
 
+mod identifiers;
 mod mounts;
 mod uses;
 
@@ -24,6 +25,7 @@ pub(super) fn check(config: &Config, nodes: &[Node<'_>]) -> Result<(), Problem> 
     uses::ground(config, &problem)?;
     order(config, &problem)?;
     labels(config, &problem)?;
+    identifiers::check(config, &problem)?;
     mounts::check(config, &problem)
 }
 
@@ -58,6 +60,9 @@ fn order(config: &Config, problem: &Say<'_>) -> Result<(), Problem> {
             }
             logical |= !partition.primary;
         }
+    }
+    for table in &config.tables {
+        // In a GPT, those that the hybrid MBR has.
         let mut active = table.partitions.iter().filter(|partition| partition.boot);
         if let (Some(first), Some(second)) = (active.next(), active.next()) {
             let text = format!("`{}` has the flag `boot` already; one partition of an MBR is active", first.name);

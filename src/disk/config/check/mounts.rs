@@ -1,9 +1,9 @@
-//! What must hold between mounts: each point once, `none` for swap only, a verified file system read-only, `/` somewhere.
+//! What must hold between mounts: each point once, `none` for swap only, `/` somewhere.
 
 use std::collections::HashMap;
 
 use super::{Say, beginning};
-use crate::disk::config::{Config, Mkfs};
+use crate::disk::config::Config;
 use crate::disk::yaml::Problem;
 
 pub(super) fn check(config: &Config, problem: &Say<'_>) -> Result<(), Problem> {
@@ -25,14 +25,6 @@ pub(super) fn check(config: &Config, problem: &Say<'_>) -> Result<(), Problem> {
             let point = &mount.mount_point;
             return Err(problem("mount", &mount.name, format!("`{point}` is already the mount point of `{other}`")));
         }
-        let entry = config.fstab.iter().find(|fstab| fstab.base == mount.name);
-        if let (Some(filesystem), Some(fstab)) = (filesystem, entry)
-            && is_verified(config, filesystem)
-            && !is_read_only(filesystem, &fstab.entry.options)
-        {
-            let text = "its file system is verified, and so read-only: add `ro` to `options`, or use squashfs or erofs";
-            return Err(problem("fstab", &fstab.name, text.into()));
-        }
     }
     for filesystem in &config.filesystems {
         for subvolume in &filesystem.subvolumes {
@@ -49,12 +41,4 @@ pub(super) fn check(config: &Config, problem: &Say<'_>) -> Result<(), Problem> {
         return Err((text.into(), beginning()));
     }
     Ok(())
-}
-
-fn is_verified(config: &Config, filesystem: &Mkfs) -> bool {
-    config.verity.iter().any(|verity| verity.base == filesystem.base)
-}
-
-fn is_read_only(filesystem: &Mkfs, options: &str) -> bool {
-    matches!(filesystem.kind.as_deref(), Some("squashfs" | "erofs")) || options.split(',').any(|word| word == "ro")
 }

@@ -123,7 +123,7 @@ fn partition(node: &Node<'_>, table: TableKind) -> Result<Partition, Problem> {
         None => None,
         Some((text, place)) => Some(mbr_type(node, text, place)?),
     };
-    let label = node.text("label")?.map(|(text, _)| text.to_owned());
+    let label = label(node)?;
     let guid = uuid(node, "uuid")?;
     let attributes = attributes(node)?;
     if table == TableKind::Mbr {
@@ -140,6 +140,15 @@ fn partition(node: &Node<'_>, table: TableKind) -> Result<Partition, Problem> {
     }
     let boot = boot && (table == TableKind::Mbr || hybrid.is_some());
     Ok(Partition { name: node.name.clone(), label, size, kind, boot, primary, guid, attributes, hybrid })
+}
+
+fn label(node: &Node<'_>) -> Result<Option<String>, Problem> {
+    match node.text("label")? {
+        Some((text, place)) if text.contains(char::is_control) => {
+            Err(node.problem(&format!("label `{}` has control characters", text.escape_debug()), place))
+        }
+        label => Ok(label.map(|(text, _)| text.to_owned())),
+    }
 }
 
 /// `size` alone is exact; with `minimum`, `weight` or `grow` the partition takes its part of what is left.
@@ -186,8 +195,7 @@ fn kind(node: &Node<'_>, table: TableKind) -> Result<PartitionKind, Problem> {
         TableKind::Gpt => {
             let (text, place) = written.unwrap_or(("8300", &node.place));
             gpt_type::of(text).map(PartitionKind::Gpt).ok_or_else(|| {
-                let known: Vec<_> = gpt_type::TYPES.iter().map(|(code, _)| *code).collect();
-                let hint = format!("write a GUID or one of {}", known.join(", "));
+                let hint = format!("write a GUID, or a code of sgdisk (`sgdisk -L`): {}", gpt_type::COMMON);
                 node.problem(&format!("`{text}` is not a type of a GPT partition; {hint}"), place)
             })
         }

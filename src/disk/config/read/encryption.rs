@@ -41,6 +41,9 @@ pub(super) fn luks(node: &Node<'_>) -> Result<Luks, Problem> {
         })?,
     };
     let label = node.text("label")?;
+    if let Some((text, place)) = label.filter(|(text, _)| text.contains(char::is_control)) {
+        return Err(node.problem(&format!("label `{}` has control characters", text.escape_debug()), place));
+    }
     if let Some((text, place)) = label.filter(|(text, _)| text.len() >= LABEL) {
         return Err(node.problem(&format!("label `{text}` is too long for LUKS: at most {} bytes", LABEL - 1), place));
     }

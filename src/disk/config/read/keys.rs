@@ -48,7 +48,13 @@ pub(super) fn uuid(node: &Node<'_>, key: &str) -> Result<Option<Uuid>, Problem> 
     let Some((text, place)) = node.text(key)? else { return Ok(None) };
     let wrong =
         || node.problem(&format!("{key}: `{text}` is not a UUID, as in `0fc63daf-8483-4772-8e79-3d69d8477de4`"), place);
-    Uuid::try_parse(text).map(Some).map_err(|_| wrong())
+    match Uuid::try_parse(text) {
+        Ok(uuid) if uuid.is_nil() => {
+            Err(node.problem(&format!("{key}: a UUID of zeros means that there is none"), place))
+        }
+        Ok(uuid) => Ok(Some(uuid)),
+        Err(_) => Err(wrong()),
+    }
 }
 
 /// One of `choices`, else the first of them.

@@ -9,8 +9,12 @@ use crate::disk::yaml::{Kind, Place, Problem, Value};
 const MIB: u64 = 1 << 20;
 /// LVM's default extent.
 const EXTENT: u64 = 4 * MIB;
-/// LVM's default for the place of the first extent.
+/// LVM's default for the place of the first extent, and for what it is a multiple of.
 const DATA_START: u64 = MIB;
+/// Bytes of a physical volume before its metadata.
+const LABEL: u64 = 4096;
+/// LVM makes no smaller area for metadata.
+const METADATA: u64 = 32 << 10;
 /// DIB rounds the sizes of logical volumes down to this.
 const STEP: u64 = 4 * MIB;
 
@@ -36,16 +40,18 @@ pub(super) fn lvm(node: &Node<'_>) -> Result<Lvm, Problem> {
 
 fn physical_volume(node: &Node<'_>) -> Result<PhysicalVolume, Problem> {
     let options = lvm_options::read(node, "pvcreate", &lvm_options::PHYSICAL_VOLUME)?;
-    let start = match options.size("metadatasize") {
-        // The label's MiB holds the metadata too, so only more of it moves the first extent.
-        Some((bytes, _)) if bytes >= MIB => bytes.saturating_add(MIB).next_multiple_of(MIB),
-        _ => DATA_START,
-    };
-    let data_start = match options.size("dataalignment") {
-        None => start,
+    let alignment = match options.size("dataalignment") {
+        None => DATA_START,
         Some((0, place)) => return Err(node.problem("dataalignment: 0 is no alignment", place)),
-        Some((bytes, _)) => start.next_multiple_of(bytes),
+        Some((bytes, _)) => bytes,
     };
+    // What pvcreate 2.03 does: the metadata come behind the label, the first extent at the next multiple behind them.
+    let metadata = options.size("metadatasize").map_or(DATA_START - LABEL, |(bytes, _)| bytes);
+    let data_start = LABEL.saturating_add(metadata).checked_next_multiple_of(alignment).unwrap_or(u64::MAX);
+    if data_start - LABEL < METADATA {
+        let text = "metadatasize: LVM's metadata need at least 32 KiB before the first extent";
+        return Err(node.problem(text, &node.place));
+    }
     Ok(PhysicalVolume {
         name: node.name.clone(),
         base: base(node, "partition, luks container or local_loop")?,

@@ -77,7 +77,8 @@ pub(super) fn add(config: &mut Config, node: &Node<'_>) -> Result<(), Problem> {
 
 /// DIB ignores unknown keys, so they are no errors; but most are misspelt.
 fn warn_of_unknown(node: &Node<'_>, known: &[&str], warnings: &mut Vec<String>) {
-    for (key, _) in node.keys.iter().filter(|(key, _)| !["name", "base"].contains(&key.text.as_str())) {
+    let always: &[&str] = if node.kind == "local_loop" { &["name"] } else { &["name", "base"] };
+    for (key, _) in node.keys.iter().filter(|(key, _)| !always.contains(&key.text.as_str())) {
         if !known.contains(&key.text.as_str()) {
             let (kind, name, line) = (node.kind, &node.name, key.place.line);
             let keys = known.join(", ");

@@ -253,31 +253,30 @@ mod tests {
         let mut wanted = write(top, top, top.as_str()).unwrap();
         let (over, program) = (Over::new().unwrap(), top.join("dpkg-deb"));
         let package = format!("/{FOLDER}x/a.deb");
-        let mut asks = std::process::Command::new(&program)
-            .args(["--fsys-tarfile", &package])
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        assert!(wanted.wait(&over).unwrap());
-        let mut asked = String::new();
-        wanted.until(&over).read_to_string(&mut asked).unwrap();
-        assert_eq!(asked, format!("{package}\n"));
-        let late = |word: &str| {
-            let mut answer = fifo::waited_for(&top.join("granted"), &over).unwrap().unwrap();
-            writeln!(answer, "{word} {package}").unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(200));
-            answer
-        };
-        let answer = late("yes");
-        let too_soon =
-            std::fs::OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(top.join("data"));
-        assert_eq!(too_soon.unwrap_err().raw_os_error(), Some(nix::libc::ENXIO));
-        drop(answer);
-        fifo::waited_for(&top.join("data"), &over).unwrap().unwrap().write_all(b"plain").unwrap();
-        let answer = late("whole");
-        assert!(asks.try_wait().unwrap().is_none(), "it has ended before the answer has");
-        drop(answer);
-        let output = asks.wait_with_output().unwrap();
-        assert!(output.status.success() && output.stdout == b"plain");
+        let ask = || Command::new([program.as_str(), "--fsys-tarfile", &package]).quiet().run(&Events::none()).unwrap();
+        std::thread::scope(|scope| {
+            let asks = scope.spawn(ask);
+            assert!(wanted.wait(&over).unwrap());
+            let mut asked = String::new();
+            wanted.until(&over).read_to_string(&mut asked).unwrap();
+            assert_eq!(asked, format!("{package}\n"));
+            let late = |word: &str| {
+                let mut answer = fifo::waited_for(&top.join("granted"), &over).unwrap().unwrap();
+                writeln!(answer, "{word} {package}").unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(200));
+                answer
+            };
+            let answer = late("yes");
+            let too_soon =
+                std::fs::OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(top.join("data"));
+            assert_eq!(too_soon.unwrap_err().raw_os_error(), Some(nix::libc::ENXIO));
+            drop(answer);
+            fifo::waited_for(&top.join("data"), &over).unwrap().unwrap().write_all(b"plain").unwrap();
+            let answer = late("whole");
+            assert!(!asks.is_finished(), "it has ended before the answer has");
+            drop(answer);
+            let output = asks.join().unwrap();
+            assert_eq!((output.status, output.stdout.as_slice()), (0, &b"plain"[..]));
+        });
     }
 }
