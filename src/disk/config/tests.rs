@@ -46,6 +46,22 @@ fn names_are_made_of_kind_and_base() {
 }
 
 #[test]
+fn lvm_takes_its_name_from_its_base_and_a_list_there_says_nothing() {
+    let lists = "pvs: [{name: pv, base: p}], vgs: [{name: vg, base: [pv]}], lvs: [{name: l, base: vg, size: 1GiB, \
+                 mkfs: {name: mkfs_root, mount: {mount_point: /}}}]";
+    let text = |keys: &str| {
+        format!(
+            "- local_loop: {{name: image0}}\n- partitioning: {{base: image0, label: gpt, partitions: [{{name: p, size: \
+             100%}}]}}\n- lvm: {{{keys}, {lists}}}\n"
+        )
+    };
+    for (keys, name) in [("base: image0", "lvm_image0"), ("name: x, base: image0", "x"), ("name: x, base: [p]", "x")] {
+        assert_eq!(parse(&text(keys), "x").unwrap().lvm[0].name, name, "{keys}");
+    }
+    assert!(error(&text("base: [p]")).contains("lvm: `name` is missing"));
+}
+
+#[test]
 fn types_mean_their_spelling_quoted_or_not() {
     for (table, text, kind) in [
         ("mbr", "0x41", PartitionKind::Mbr(0x41)),
