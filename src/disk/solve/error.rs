@@ -168,7 +168,7 @@ pub enum LayoutError {
         kind: String,
     },
     /// A label does not fit the file system that the request chose.
-    #[error("mkfs `{node}`: {source}; set a shorter `label`")]
+    #[error("mkfs `{node}`: {source}; change its `label`, or ROOT_LABEL")]
     Label {
         /// The node.
         node: String,
@@ -263,7 +263,10 @@ pub enum Remedy {
 impl Remedy {
     /// The best that a table with `partitions`, on a disk with a size of its own or without, can do for the one at `index`.
     pub(super) fn of(partitions: &[config::Partition], index: usize, own_size: bool) -> Self {
-        let takes_all = |partition: &config::Partition| matches!(partition.size, PartitionSize::Exactly(Size::Percent(share)) if share >= 100.0);
+        let takes_all = |partition: &config::Partition| match partition.size {
+            PartitionSize::Exactly(Size::Percent(share)) => share >= 100.0,
+            _ => false,
+        };
         match own_size {
             _ if partitions[..index].iter().any(takes_all) => Self::Order,
             true => Self::DiskSize,

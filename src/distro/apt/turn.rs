@@ -30,9 +30,9 @@ const IN_VAIN: &str = "another build still uses the same cache of packages: goin
 const PROGRAMS: [&str; 2] = ["apt-get", "apt"];
 const FOLDERS: [&str; 3] = ["usr/local/sbin", "usr/local/bin", "usr/bin"];
 
-/// It goes on as what is next on the PATH, at once where apt does not lock its archives. The descriptor is one that the hook does not use. apt
-/// closes it for what it starts, which may be apt again: a service that a package starts does not keep the turn. flock(1) ends with 1 when
-/// somebody else has the lock, with another status where the file system has none.
+/// It goes on as what is next on the PATH, at once where apt does not lock its archives. The descriptor is one that the hook does not
+/// use. apt closes it for what it starts, which may be apt again: a service that a package starts does not keep the turn. flock(1) ends
+/// with 1 when somebody else has the lock, with another status where the file system has none.
 const PROGRAM: &str = r#"#!/bin/sh
 rest=$PATH
 case :$PATH in

@@ -26,8 +26,8 @@ const FOLDER: &str = "apt-dpkg-install-";
 /// Bytes that are handed on at once.
 const BLOCK: u64 = 1 << 20;
 
-/// One package at a time; a second one goes to the tree's own. Its data is not believed to be whole until that was said. Each answer is read to
-/// its end, and names the package: it is no answer to somebody who went away.
+/// One package at a time; a second one goes to the tree's own. Its data is not believed to be whole until that was said. Each answer is
+/// read to its end, and names the package: it is no answer to somebody who went away.
 const PROGRAM: &str = r#"#!/bin/sh
 own=/usr/bin/dpkg-deb
 case $#:$1:$2 in
