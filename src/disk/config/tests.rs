@@ -61,6 +61,33 @@ fn lvm_takes_its_name_from_its_base_and_a_list_there_says_nothing() {
     assert!(error(&text("base: [p]")).contains("lvm: `name` is missing"));
 }
 
+/// What `pvs -o pe_start` says after `pvcreate` 2.03.16 with these options, KiB.
+#[test]
+fn the_first_extent_is_where_pvcreate_puts_it() {
+    for (options, start) in [
+        ("", 1024),
+        ("--dataalignment 256k", 1024),
+        ("--dataalignment 1500k", 1500),
+        ("--dataalignment 3m", 3072),
+        ("--metadatasize 128k", 1024),
+        ("--metadatasize 1020k", 1024),
+        ("--metadatasize 1021k", 2048),
+        ("--metadatasize 1m", 2048),
+        ("--metadatasize 1500k --dataalignment 64k", 1536),
+        ("--dataalignment 256k --metadatasize 128k", 256),
+        ("--metadatasize 8m --dataalignment 3m", 9216),
+        ("--metadatasize 130k --dataalignment 4k", 136),
+        ("--dataalignment 100k --metadatasize 200k", 300),
+    ] {
+        let text = format!(
+            "- local_loop: {{name: image0}}\n- lvm: {{name: x, pvs: [{{name: pv, base: image0, options: ['{options}']}}], vgs: \
+             [{{name: vg, base: [pv]}}], lvs: [{{name: l, base: vg, size: 1GiB, mkfs: {{name: mkfs_root, mount: {{mount_point: \
+             /}}}}}}]}}\n"
+        );
+        assert_eq!(parse(&text, "x").unwrap().lvm[0].physical_volumes[0].data_start, start << 10, "{options}");
+    }
+}
+
 #[test]
 fn types_mean_their_spelling_quoted_or_not() {
     for (table, text, kind) in [
