@@ -24,11 +24,14 @@ const CACHE: &str =
 /// As upstream's `debian-minimal` does: from outside.
 const OUTSIDE: &str = "#!/bin/bash\nset -eu\nchroot \"$TARGET_ROOT\" /usr/bin/apt-get outside\n";
 
-/// Says that it is there, and waits to be let on.
+/// Says that it is there, and waits to be let on, not forever.
 const INSIDE: &str = r#"#!/bin/bash
 set -eu
 touch /var/cache/apt/archives/inside-begins
-while [ ! -e /var/cache/apt/archives/go-on ]; do sleep 0.1; done
+for _ in {1..1200}; do
+    [ ! -e /var/cache/apt/archives/go-on ] || break
+    sleep 0.1
+done
 apt-get update
 apt-get install
 "#;

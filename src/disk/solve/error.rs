@@ -1,7 +1,8 @@
 //! Why a description has no solution.
 
-use crate::disk::config::{self, LabelError, PartitionSize};
-use crate::disk::size::{Size, exact, human};
+use super::remedy::Remedy;
+use crate::disk::config::LabelError;
+use crate::disk::size::{exact, human};
 
 /// Why a description has no solution.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -247,41 +248,6 @@ pub enum LayoutError {
         /// Its base.
         base: String,
     },
-}
-
-/// What makes room for a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
-    /// A larger image.
-    ImageSize,
-    /// A larger `size` of the disk's own.
-    DiskSize,
-    /// Another order: one before it takes a share of all that is left.
-    Order,
-}
-
-impl Remedy {
-    /// The best that a table with `partitions`, on a disk with a size of its own or without, can do for the one at `index`.
-    pub(super) fn of(partitions: &[config::Partition], index: usize, own_size: bool) -> Self {
-        let takes_all = |partition: &config::Partition| match partition.size {
-            PartitionSize::Exactly(Size::Percent(share)) => share >= 100.0,
-            _ => false,
-        };
-        match own_size {
-            _ if partitions[..index].iter().any(takes_all) => Self::Order,
-            true => Self::DiskSize,
-            false => Self::ImageSize,
-        }
-    }
-
-    fn words(self, size: u64) -> String {
-        let size = exact(size.next_multiple_of(1 << 20));
-        match self {
-            Self::ImageSize => format!("set --image-size to at least {size}"),
-            Self::DiskSize => format!("set `size` of its local_loop to at least {size}"),
-            Self::Order => "put the partition of `100%`, which takes all that is left, last".to_owned(),
-        }
-    }
 }
 
 impl LayoutError {

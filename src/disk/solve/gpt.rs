@@ -3,8 +3,9 @@
 //! DIB keeps 2 MiB for the two tables and hands sgdisk whole MiB; sgdisk begins at 1 MiB and aligns to it. What DIB subtracts
 //! from the free space is the size before rounding.
 
-use super::error::{LayoutError, Remedy};
+use super::error::LayoutError;
 use super::identity::Identity;
+use super::remedy::Remedy;
 use super::share;
 use crate::disk::config::Partitioning;
 use crate::disk::layout::{Disk, Partition, Table};

@@ -3,8 +3,9 @@
 //! The first partition begins one alignment unit into the disk, one unit is kept at its end. The first logical partition
 //! opens an extended one that takes the rest of the disk; each logical one has its EBR one unit before its data.
 
-use super::error::{LayoutError, Remedy};
+use super::error::LayoutError;
 use super::identity::Identity;
+use super::remedy::Remedy;
 use super::share;
 use crate::disk::config::Partitioning;
 use crate::disk::layout::{Disk, EXTENDED, Partition, PartitionKind, Table};

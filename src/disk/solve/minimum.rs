@@ -17,10 +17,10 @@ const LARGEST: u64 = (1 << 63) / MIB - 1;
 pub fn minimum(config: &Config, parameters: &DiskParameters) -> Result<u64, LayoutError> {
     let fits = |mebibytes: u64| solve(config, parameters, mebibytes * MIB, "").map(|_| ());
     // More space never takes away, until an MBR ends: the smallest power of two that fits, then halves below it.
-    let (mut high, mut before) = (1, None);
     let is_end = |error: &LayoutError| matches!(error, LayoutError::TooLargeForMbr { .. });
+    let mut high = 1;
     while let Err(error) = fits(high) {
-        if is_end(&error) {
+        if is_end(&error) && high > 1 {
             // The largest disk of an MBR is between.
             let mut low = high / 2;
             while high - low > 1 {
@@ -28,13 +28,12 @@ pub fn minimum(config: &Config, parameters: &DiskParameters) -> Result<u64, Layo
                 if fits(middle).is_err_and(|error| is_end(&error)) { high = middle } else { low = middle }
             }
             high = low;
-            fits(high).map_err(|error| before.take().filter(|_| is_end(&error)).unwrap_or(error))?;
+            fits(high)?;
             break;
         }
-        if high > LARGEST / 2 {
+        if is_end(&error) || high > LARGEST / 2 {
             return Err(error);
         }
-        before = Some(error);
         high *= 2;
     }
     let mut low = high.next_power_of_two() / 2;

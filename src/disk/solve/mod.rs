@@ -13,6 +13,7 @@ mod identity;
 mod mapper;
 mod mbr;
 mod minimum;
+mod remedy;
 mod share;
 mod volumes;
 
@@ -23,6 +24,7 @@ pub use error::LayoutError;
 pub use filesystems::{root_fs_type, root_label};
 use identity::Identity;
 pub use minimum::minimum;
+pub use remedy::Remedy;
 
 /// Solves `config`. `image_size` (bytes) is the size of every disk that names none; identifiers follow from `seed`.
 ///

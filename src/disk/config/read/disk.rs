@@ -1,6 +1,6 @@
 //! Disks, partition tables and partitions.
 
-use super::keys::{absolute, base, flag, hexadecimal, number, required, uuid, words};
+use super::keys::{absolute, base, flag, hexadecimal, label, number, required, uuid, words};
 use crate::disk::config::flatten::Node;
 use crate::disk::config::{LocalLoop, Partition, PartitionSize, Partitioning, TableKind, gpt_type};
 use crate::disk::layout::PartitionKind;
@@ -123,7 +123,7 @@ fn partition(node: &Node<'_>, table: TableKind) -> Result<Partition, Problem> {
         None => None,
         Some((text, place)) => Some(mbr_type(node, text, place)?),
     };
-    let label = label(node)?;
+    let label = label(node)?.map(|(text, _)| text.to_owned());
     let guid = uuid(node, "uuid")?;
     let attributes = attributes(node)?;
     if table == TableKind::Mbr {
@@ -140,15 +140,6 @@ fn partition(node: &Node<'_>, table: TableKind) -> Result<Partition, Problem> {
     }
     let boot = boot && (table == TableKind::Mbr || hybrid.is_some());
     Ok(Partition { name: node.name.clone(), label, size, kind, boot, primary, guid, attributes, hybrid })
-}
-
-fn label(node: &Node<'_>) -> Result<Option<String>, Problem> {
-    match node.text("label")? {
-        Some((text, place)) if text.contains(char::is_control) => {
-            Err(node.problem(&format!("label `{}` has control characters", text.escape_debug()), place))
-        }
-        label => Ok(label.map(|(text, _)| text.to_owned())),
-    }
 }
 
 /// `size` alone is exact; with `minimum`, `weight` or `grow` the partition takes its part of what is left.

@@ -1,6 +1,6 @@
 //! LUKS containers and verified devices.
 
-use super::keys::{base, choice, required, uuid};
+use super::keys::{base, choice, label, required, uuid};
 use crate::disk::config::flatten::Node;
 use crate::disk::config::{Luks, Verity};
 use crate::disk::yaml::Problem;
@@ -40,10 +40,7 @@ pub(super) fn luks(node: &Node<'_>) -> Result<Luks, Problem> {
             node.problem(&text, place)
         })?,
     };
-    let label = node.text("label")?;
-    if let Some((text, place)) = label.filter(|(text, _)| text.contains(char::is_control)) {
-        return Err(node.problem(&format!("label `{}` has control characters", text.escape_debug()), place));
-    }
+    let label = label(node)?;
     if let Some((text, place)) = label.filter(|(text, _)| text.len() >= LABEL) {
         return Err(node.problem(&format!("label `{text}` is too long for LUKS: at most {} bytes", LABEL - 1), place));
     }

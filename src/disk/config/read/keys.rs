@@ -57,6 +57,16 @@ pub(super) fn uuid(node: &Node<'_>, key: &str) -> Result<Option<Uuid>, Problem> 
     }
 }
 
+/// The label of a partition or container. Those of file systems are checked with their types.
+pub(super) fn label<'a>(node: &Node<'a>) -> Result<Option<Text<'a>>, Problem> {
+    match node.text("label")? {
+        Some((text, place)) if text.contains(char::is_control) => {
+            Err(node.problem(&format!("label `{}` has control characters", text.escape_debug()), place))
+        }
+        label => Ok(label),
+    }
+}
+
 /// One of `choices`, else the first of them.
 pub(super) fn choice<T: Copy>(node: &Node<'_>, key: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
     let Some((text, place)) = node.text(key)? else { return Ok(choices[0].1) };
